@@ -1,0 +1,73 @@
+"""Every error of the engine, as one tree.
+
+    NASError
+    ├── GraphError(ValueError)         a graph or a part of a space that cannot exist
+    │   └── ShapeError                 operands whose shapes do not fit
+    ├── NotInSpaceError(ValueError)    decisions or a spelling that a space does not contain
+    ├── RecipeError(ValueError)        a request that is wrong before anything runs
+    ├── RegistryError(LookupError)     a name that is unknown, or registered twice
+    ├── DataError(ValueError)          data that is missing, damaged or does not fit the request
+    ├── EvaluationError(RuntimeError)  an evaluation that broke; the controller records it and goes on
+    ├── StoreError(RuntimeError)       a run's database that cannot be used
+    └── ExportError(RuntimeError)      a network that could not be written or did not reload equal
+
+A message has four parts: what was expected, what came, where, and the way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NASError(Exception):
+    """Base of all errors that the engine raises on purpose; the command line shows them without a traceback."""
+
+
+class GraphError(NASError, ValueError):
+    """A graph, or a part of a space, that cannot exist."""
+
+
+class ShapeError(GraphError):
+    """Operands whose shapes do not fit an operation."""
+
+
+class NotInSpaceError(NASError, ValueError):
+    """Decisions, or a spelling, that the space does not contain."""
+
+
+class RecipeError(NASError, ValueError):
+    """A request that is wrong before anything runs."""
+
+
+class RegistryError(NASError, LookupError):
+    """A name that is unknown, or that is registered twice."""
+
+
+class DataError(NASError, ValueError):
+    """Data that is missing, damaged, or does not fit the request."""
+
+
+class EvaluationError(NASError, RuntimeError):
+    """An evaluation that broke: a fact about the attempt, not about the candidate's worth."""
+
+
+class StoreError(NASError, RuntimeError):
+    """A run's database that cannot be read or written."""
+
+
+class ExportError(NASError, RuntimeError):
+    """A network that could not be written, or that did not reload with equal outputs."""
+
+
+def nearest(value: object, names: Iterable[object]) -> str:
+    """A half sentence that ends an error message: the nearest legal name and the legal names.
+
+    >>> nearest("nsag2", ["random", "nsga2"])
+    "did you mean 'nsga2'? legal: 'nsga2', 'random'"
+    """
+    legal = sorted({str(name) for name in names})
+    close = difflib.get_close_matches(str(value), legal, n=1, cutoff=0.6)
+    shown = ", ".join(repr(name) for name in legal[:20]) + (f", … ({len(legal)} in all)" if len(legal) > 20 else "")
+    start = f"did you mean {close[0]!r}? " if close else ""
+    return f"{start}legal: {shown}" if legal else f"{start}nothing is legal here"

@@ -1,0 +1,117 @@
+"""The parts that a search is composed of, as contracts. A class of a user's own needs no base class.
+
+`nas.testing` has a suite per role that checks these sentences on any implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from nas.core.records import Budget, Candidate, Measurement, Metric, Trial
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Proposes. It never loops, never evaluates, and draws only from `nas.core.seeds`.
+
+    It is built with `space`, `objectives` and `seed`, and its own fields. The controller asks for trial 0, 1, 2, … and
+    tells every ended search trial exactly once, in the order of their ids, FAILED and INFEASIBLE ones too; several may
+    be asked before the first is told. The same sequence of asks and tells gives the same candidates in any process:
+    resuming is replaying.
+    """
+
+    def ask(self) -> Candidate | None:
+        """The next candidate, or None when there is nothing left to propose."""
+
+    def tell(self, trial: Trial) -> None:
+        """One ended trial."""
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Says what a candidate is worth. It must be picklable: executors send it to worker processes.
+
+    Optional attributes: `in_process = True` when an evaluation takes less time than sending it to a worker;
+    `writes_files = True` when `evaluate` takes a keyword `folder` (a Path) and leaves `weights.safetensors` there;
+    `default_budget`, a `Budget`.
+    """
+
+    def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:
+        """Measure. Raises EvaluationError (or anything) when it cannot: the controller records it and goes on."""
+
+    def metrics(self) -> Iterable[Metric]:
+        """Every metric that a measurement of this evaluator may hold."""
+
+    def fingerprint(self) -> str:
+        """A text that changes whenever the numbers would: data, recipe, versions that matter."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation to be done. `folder`: where an evaluator that writes files may do so."""
+
+    id: int
+    candidate: Candidate
+    budget: Budget
+    seed: int
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a job ended: a measurement, or the reason and traceback of its failure."""
+
+    id: int
+    measurement: Measurement | None
+    seconds: float
+    reason: str = ""
+    traceback: str = ""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs jobs, somewhere. A job that raises, or whose worker dies, ends as a `Done` with a reason.
+
+    `lookahead`: how many trials may be asked before the oldest of them is told. It is part of the recipe, so that the
+    same recipe gives the same trials on any number of workers.
+    """
+
+    lookahead: int
+
+    def start(self, evaluator: Evaluator) -> None:
+        """Get ready to evaluate with `evaluator`; called once."""
+
+    def submit(self, job: Job) -> None:
+        """Take a job; returns at once unless the executor evaluates in this process."""
+
+    def next(self) -> Done:
+        """Wait until any job has ended and return it."""
+
+    def close(self) -> None:
+        """Stop all work at once. Called exactly once, also after an interrupt."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keeps trials and facts of one run, durably: what `add` has returned from is there after the process is killed.
+
+    One process writes a run; several may read it while it is written.
+    """
+
+    def add(self, trial: Trial) -> None:
+        """Append an ended trial. Raises StoreError when its id is there already."""
+
+    def trials(self, stage: str | None = None) -> list[Trial]:
+        """All ended trials (of one stage), by id."""
+
+    def find(self, evaluation_key: str) -> Trial | None:
+        """The complete, evaluated trial whose keys hold this evaluation key, if any."""
+
+    def note(self, name: str, value: Any) -> None:
+        """Write a fact of the run (JSON); a later note of the same name replaces it."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """All facts."""

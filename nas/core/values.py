@@ -1,0 +1,93 @@
+"""Values that a graph may hold, and their canonical text.
+
+A value is None, a bool, an int, a finite float, a str, or a tuple of values. Everything else is refused at the door, so
+that whatever is in a graph can be hashed, compared, written as JSON and read back as the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from nas.core.errors import GraphError
+
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
+
+
+def freeze(value: Any, where: str = "value") -> Value:
+    """`value` with lists made tuples. Raises GraphError for anything that is not a value."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise GraphError(f"{where}: {value!r} is not finite; use a finite number or None")
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item, where) for item in value)
+    raise GraphError(
+        f"{where}: {value!r} is a {type(value).__name__}; expected None, bool, int, float, str or a tuple of these"
+    )
+
+
+def thaw(value: Any) -> Any:
+    """`value` with tuples made lists, as JSON has them."""
+    return [thaw(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def canonical(value: Any) -> str:
+    """One text per value: JSON with sorted keys and no spaces. 1, 1.0 and True stay apart."""
+    return json.dumps(thaw(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def digest(text: str, size: int = 16) -> str:
+    """A hex digest of `text`, `2 * size` characters, the same in every process."""
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+class FrozenDict(Mapping[str, Value]):
+    """An immutable, hashable mapping from names to values. Order does not matter for equality; it is kept for display.
+
+    Two mappings are equal when their canonical texts are: `{"a": 1}` and `{"a": True}` differ.
+    """
+
+    __slots__ = ("_hash", "_items", "_key")
+
+    def __init__(self, items: Mapping[str, Any] | None = None) -> None:
+        self._items: dict[str, Value] = {name: freeze(value, name) for name, value in (items or {}).items()}
+        self._key: str | None = None
+        self._hash: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The canonical text."""
+        if self._key is None:
+            self._key = canonical(self._items)
+        return self._key
+
+    def __getitem__(self, name: str) -> Value:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenDict):
+            return self.text == other.text
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(self.text)
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._items,)  # hashes of strings differ between processes: never carry one over
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
