@@ -1,7 +1,7 @@
 """The one noun: `Graph`, a decided network as a frozen value.
 
-A graph is a DAG of nodes in topological order, with named inputs and named outputs. A node's operation is the name of an
-entry of the operation table, or another graph (nesting). The order of a node's inputs is data. Names are part of the
+A graph is a DAG of nodes in topological order, with named inputs and named outputs. A node's operation is the name of
+an entry of the operation table, or another graph (nesting). The order of a node's inputs is data. Names are part of the
 value (they are the user's words, shown in reports and exports); `nas.core.keys` has identities that ignore them.
 
 A reference is a string: the name of a graph input or of a node; `"node:output"` picks one output of a nested graph that

@@ -21,7 +21,7 @@ from nas.core.values import FrozenDict, digest
 
 
 class Decisions(FrozenDict):
-    """Address of a choice → the option taken. Choices that are inactive are not in it. Equal decisions: equal network."""
+    """Address of a choice → the option taken. Inactive choices are not in it. Equal decisions, equal network."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class Constraint:
                 raise ValueError
         except ValueError:
             raise RecipeError(
-                f"constraint {name!r}: {text!r} is no bound; expected '<=', '>=', '<' or '>' and a number, as in '<= 2.0'"
+                f"constraint {name!r}: {text!r} is no bound; expected a relation and a number, as in '<= 2.0'"
             ) from None
         return Constraint(name, match[1], bound)
 
