@@ -36,7 +36,9 @@ class Evaluator(Protocol):
 
     Optional attributes: `in_process = True` when an evaluation takes less time than sending it to a worker;
     `writes_files = True` when `evaluate` takes a keyword `folder` (a Path) and leaves `weights.safetensors` there;
-    `default_budget`, a `Budget`.
+    `knows_stage = True` when `evaluate` takes a keyword `stage` ('search' or 'finalist': only finalists are tested);
+    `reports = True` when `evaluate` takes a keyword `report`, a function to be called with one mapping per epoch, so
+    that an executor's scheduler may stop it early; `default_budget`, a `Budget`.
     """
 
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:
@@ -51,24 +53,29 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One evaluation to be done. `folder`: where an evaluator that writes files may do so."""
+    """One evaluation to be done. `folder`: where an evaluator that writes files may do so. `stage`: as in `Trial`."""
 
     id: int
     candidate: Candidate
     budget: Budget
     seed: int
     folder: Path | None = None
+    stage: str = "search"
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a job ended: a measurement, or the reason and traceback of its failure."""
+    """How a job ended: a measurement, or the reason and traceback of its failure.
+
+    pruned: a scheduler stopped it early, and the measurement is of the smaller budget.
+    """
 
     id: int
     measurement: Measurement | None
     seconds: float
     reason: str = ""
     traceback: str = ""
+    pruned: bool = False
 
 
 @runtime_checkable
