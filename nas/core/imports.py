@@ -1,0 +1,114 @@
+"""Python objects by text and back: `package.module:name` and `path/file.py:name`.
+
+The text of a user's own class is what a graph holds; so a graph stays a value, and a worker process finds the class
+again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nas.core.errors import GraphError, RegistryError, nearest
+from nas.core.values import digest
+
+_PREFIX = "nas_user_"
+
+
+def load_object(text: str, base: Path | None = None) -> Any:
+    """The object that `text` names. A relative path is looked for in `base`, then in the working directory.
+
+    Raises: RegistryError naming what is missing: the file, the module, or the name in it (with the nearest name). An
+        error inside the user's file is told with its line.
+    """
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        raise RegistryError(f"{text!r} names no object; expected 'path/file.py:name' or 'package.module:name'")
+    module = _load_file(place, base) if place.endswith(".py") else _load_module(place, text)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = [key for key in vars(found) if not key.startswith("_")]
+            raise RegistryError(f"{place} has no {name!r}; {nearest(part, public)}")
+        found = getattr(found, part)
+    return found
+
+
+def spell_object(thing: Any) -> str:
+    """The text that `load_object` turns back into `thing`, a class or function at the top level of a file or module.
+
+    Raises: GraphError when no text can lead back to it (a local class, an object of an interactive session).
+    """
+    name = thing.__qualname__
+    if "<locals>" in name:
+        raise GraphError(f"{name}: a class or function defined inside a function cannot be found again; move it to the "
+                         "top level of a file")  # fmt: skip
+    module = sys.modules.get(thing.__module__)
+    file = getattr(module, "__file__", None)
+    if thing.__module__ == "__main__" or thing.__module__.startswith(_PREFIX):
+        if file is None:
+            raise GraphError(f"{name} was defined in an interactive session; put it in a file and import it")
+        path = Path(file).resolve()
+        here = Path.cwd()
+        return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{name}"
+    return f"{thing.__module__}:{name}"
+
+
+def _load_module(place: str, text: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name and (place == error.name or place.startswith(error.name + ".")):
+            raise RegistryError(
+                f"{text!r}: there is no module {error.name!r}; expected 'package.module:name' that can be imported "
+                "from here, or 'path/file.py:name'"
+            ) from None
+        raise _broken(place, error) from error
+    except Exception as error:
+        raise _broken(place, error) from error
+
+
+def _load_file(place: str, base: Path | None) -> ModuleType:
+    tried = [Path(place)] if Path(place).is_absolute() else [*([base / place] if base else []), Path.cwd() / place]
+    path = next((candidate.resolve() for candidate in tried if candidate.is_file()), None)
+    if path is None:
+        raise RegistryError(f"there is no file {place!r}; looked at {', '.join(str(p) for p in tried)}")
+    main = sys.modules.get("__main__")
+    if main is not None and getattr(main, "__file__", None) and Path(main.__file__ or "").resolve() == path:
+        return main
+    name = f"{_PREFIX}{path.stem}_{digest(str(path), 4)}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _broken(place, error) from error
+    return module
+
+
+def _broken(place: str, error: Exception) -> RegistryError:
+    line = f", line {error.lineno}" if isinstance(error, SyntaxError) else _last_line(error)
+    return RegistryError(f"{place}{line}: {type(error).__name__}: {error}")
+
+
+def _last_line(error: Exception) -> str:
+    trace = error.__traceback__
+    line = ""
+    while trace is not None:
+        if "importlib" not in trace.tb_frame.f_code.co_filename:
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,340 @@
+"""The words in which a person declares a space. Each is usable inside each other.
+
+    op("conv", width=one_of(16, 32))        an operation of the table, or any nn.Module class; attributes may be choices
+    seq(a, b, head=c)                       one after another; keywords give names
+    parallel(a, b, merge="add")             side by side from one input
+    dag({"left": (a, "input"), …})          any wiring, by names; sources may be choices of names, or optional
+    one_of(3, 5, 7)   one_of(a, wide=b)     exactly one value, or exactly one part
+    some_of(a, b, c, at_least=1)            any subset between bounds: multi-path
+    optional(a)                             there or not
+    repeat(a, times=one_of(2, 3))           several in a row, each with decisions of its own
+    tie("cell", a)                          the same decisions wherever this tie stands (weights stay apart)
+    recursive("tree", lambda tree: …, depth=3)     a part that contains itself, down to a depth
+    compute(function, edges=some_of(…))     a part that a function makes from decided values
+
+A part's address is made of the names on the way to it; `.named("stem")` or a keyword gives a name of one's own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nas.core.errors import GraphError, nearest
+from nas.core.graph import check_name
+from nas.core.imports import spell_object
+from nas.core.parts import (
+    MERGES,
+    Again,
+    Compute,
+    Dag,
+    Edge,
+    Entry,
+    OneOf,
+    Op,
+    Optional,
+    Parallel,
+    Part,
+    Recursive,
+    Repeat,
+    Seq,
+    Setting,
+    SomeOf,
+    Tie,
+)
+from nas.core.values import Value, canonical, freeze
+
+__all__ = [
+    "compute", "dag", "one_of", "op", "optional", "parallel", "recursive", "repeat", "seq", "some_of", "tie",
+]  # fmt: skip
+
+
+def op(operation: str | type, /, **attributes: Any) -> Part:
+    """One operation: the name of an entry of the operation table, or an `nn.Module` class of one's own.
+
+    A class gets the attributes as constructor arguments. Constructor parameters named `in_channels`, `in_features` or
+    `in_shape` that are not given are filled with what arrives.
+
+    >>> op("conv", width=32, kernel=one_of(3, 5)).name
+    'conv'
+    """
+    if isinstance(operation, type):
+        operation = spell_object(operation)
+    elif not isinstance(operation, str):
+        raise GraphError(
+            f"op: {operation!r} is a {type(operation).__name__}; expected a name or a torch.nn.Module class"
+        )
+    return Op(op=operation, attributes=tuple((name, _setting(v, f"op {operation!r}: {name}")) for name, v in attributes.items()))  # fmt: skip
+
+
+def seq(*parts: Part, **named: Part) -> Part:
+    """Parts one after another, the positional ones first.
+
+    >>> [name for name, _ in seq(op("conv"), op("conv"), head=op("head")).parts]
+    ['conv1', 'conv2', 'head']
+    """
+    members = _members("seq", parts, named)
+    if not members:
+        raise GraphError("seq: no parts; give at least one")
+    transparent = [i for i, (label, part) in enumerate(members) if not label and isinstance(part, Repeat)]
+    names = _names([(label, part.name) for label, part in members])
+    if len(transparent) == 1:
+        names[transparent[0]] = ""
+    return Seq(parts=tuple((name, part) for name, (_, part) in zip(names, members, strict=True)))
+
+
+def parallel(*parts: Part, merge: Any = "add", fit: Any = None, **named: Part) -> Part:
+    """Parts side by side from one input, merged by 'add', 'concat', 'mean', 'mul' or 'max' (or a choice of these).
+
+    fit: what to do where operands differ in shape: None refuses them; 'project' puts a 1×1 projection (and a stride
+    or resize) on each operand that differs from the first; 'crop' cuts channels to the narrowest; 'pad' adds zeros to
+    the widest.
+    """
+    members = _members("parallel", parts, named)
+    if not members:
+        raise GraphError("parallel: no parts; give at least one")
+    names = _names([(label, part.name) for label, part in members])
+    pairs = tuple((name, part) for name, (_, part) in zip(names, members, strict=True))
+    return Parallel(parts=pairs, merge=_merge(merge, "parallel"), fit=_fit(fit, "parallel"))
+
+
+def one_of(*options: Any, **named: Any) -> Any:
+    """Exactly one of several values, or exactly one of several parts (keywords give the options' names).
+
+    >>> one_of(3, 5, 7)  # doctest: +ELLIPSIS
+    OneOf(...)
+    """
+    return OneOf(options=_options("one_of", options, named))
+
+
+def some_of(
+    *options: Any, at_least: int = 1, at_most: int | None = None, merge: Any = "add", fit: Any = None, **named: Any
+) -> Any:
+    """A subset of several parts, merged (multi-path), or of several values (which gives a tuple).
+
+    Subsets have `at_least` to `at_most` (default: all) members.
+    """
+    pairs = _options("some_of", options, named)
+    most = len(pairs) if at_most is None else at_most
+    parts = isinstance(pairs[0][1], Part)
+    if not (isinstance(at_least, int) and isinstance(most, int) and int(parts) <= at_least <= most <= len(pairs)):
+        raise GraphError(
+            f"some_of: at_least={at_least!r}, at_most={at_most!r} with {len(pairs)} options; expected "
+            f"{int(parts)} <= at_least <= at_most <= {len(pairs)}"
+        )
+    if not parts:
+        pairs = tuple((str(value), value) for _, value in pairs)
+    return SomeOf(options=pairs, at_least=at_least, at_most=most, merge=_merge(merge, "some_of"), fit=_fit(fit, "some_of"))  # fmt: skip
+
+
+def optional(part: Part | str) -> Any:
+    """A part that may be left out; given a name, a source of a `dag` that may be absent."""
+    if isinstance(part, str):
+        return Edge(source=part)
+    return Optional(part=_check_part("optional", part))
+
+
+def repeat(part: Part, times: Any) -> Part:
+    """The same part `times` in a row, a number or a choice of numbers; each copy has decisions of its own."""
+    _check_part("repeat", part)
+    inner = times.part if isinstance(times, Tie) else times
+    counts = [value for _, value in inner.options] if isinstance(inner, OneOf) else [inner]
+    for count in counts:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise GraphError(f"repeat: times={times!r}; expected a whole number of 0 or more, or one_of such numbers")
+    return Repeat(part=part, times=times)
+
+
+def tie(name: str, part: Any) -> Any:
+    """The same decisions wherever this tie stands, at the address `name`. A part, or a choice of values."""
+    check_name(name, "tie")
+    return Tie(tie=name, part=_check_part(f"tie {name!r}", part))
+
+
+def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
+    """A part that may contain itself: `body` gets the part that stands for it. At most `depth` levels.
+
+    >>> recursive("tree", lambda tree: one_of(op("conv"), pair=parallel(tree, tree)), depth=3).name
+    'tree'
+    """
+    check_name(name, "recursive")
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise GraphError(f"recursive {name!r}: depth={depth!r}; expected a whole number of 1 or more")
+    part = Recursive(recursion=name, body=_check_part(f"recursive {name!r}", body(Again(recursion=name))), depth=depth)
+    part.unrolled()
+    return part
+
+
+def compute(function: Callable[..., Part], **values: Any) -> Part:
+    """A part that `function` makes from decided values. It must be pure and give a part with nothing open."""
+    return Compute(
+        function=function,
+        values=tuple((name, _setting(value, f"compute: {name}")) for name, value in values.items()),
+    )
+
+
+def dag(
+    nodes: Mapping[str, tuple[Any, ...]],
+    *,
+    inputs: Sequence[str] = ("input",),
+    outputs: Mapping[str, str] | Sequence[str] | None = None,
+) -> Part:
+    """A directed acyclic graph: name → `(part, sources)` or `(part, sources, merge)`.
+
+    sources: a name, a choice of names (`one_of("a", "b")`, `some_of("a", "b")`), `optional("a")`, or a list of these.
+    merge: how several sources meet before a part that takes one: 'add' (default), …, or `(merge, fit)`.
+    outputs: output name → node, or a list of nodes; the last node if not given.
+    """
+    known = list(inputs)
+    entries = []
+    for name, row in nodes.items():
+        check_name(name, "dag")
+        if not isinstance(row, tuple) or not 2 <= len(row) <= 3:
+            raise GraphError(f"dag: {name!r} is {row!r}; expected (part, sources) or (part, sources, merge)")
+        part, sources = _check_part(f"dag: {name!r}", row[0]), row[1]
+        merge, fit = (row[2] if isinstance(row[2], tuple) else (row[2], None)) if len(row) == 3 else ("add", None)
+        listed = tuple(sources) if isinstance(sources, list | tuple) else (sources,)
+        for source in listed:
+            for named in _source_names(source, name):
+                if named.partition(":")[0] not in known:
+                    raise GraphError(f"dag: {name!r} takes {named!r}, which is no input or earlier node; {nearest(named, known)}")  # fmt: skip
+        if name in known:
+            raise GraphError(f"dag: {name!r} is given twice")
+        entries.append(Entry(name, part, listed, _merge(merge, f"dag {name!r}"), _fit(fit, f"dag {name!r}")))
+        known.append(name)
+    if not entries:
+        raise GraphError("dag: no nodes; give at least one")
+    given = {"y": entries[-1].name} if outputs is None else outputs
+    pairs = tuple(given.items()) if isinstance(given, Mapping) else tuple((name, name) for name in given)
+    for _, ref in pairs:
+        if ref.partition(":")[0] not in known:
+            raise GraphError(f"dag: output {ref!r} is no node; {nearest(ref, known)}")
+    return Dag(entries=tuple(entries), inputs=tuple(inputs), outputs=pairs)
+
+
+# ---- checks and names ------------------------------------------------------------------------------------------------
+
+
+def _setting(value: Any, where: str) -> Setting:
+    return value if isinstance(value, Part) else freeze(value, where)
+
+
+def _check_part(where: str, part: Any) -> Part:
+    if not isinstance(part, Part):
+        raise GraphError(
+            f"{where}: {part!r} is a {type(part).__name__}; expected a part such as op(…), seq(…), one_of(…)"
+        )
+    return part
+
+
+def _members(where: str, parts: Sequence[Any], named: Mapping[str, Any]) -> list[tuple[str, Part]]:
+    members = [(part.label if isinstance(part, Part) else "", part) for part in parts]
+    members += [(check_name(name, where), part) for name, part in named.items()]
+    return [(label, _check_part(where, part)) for label, part in members]
+
+
+def _names(members: Sequence[tuple[str, str]]) -> list[str]:
+    """Names from (label, default): labels must differ; defaults that occur more than once are numbered from 1."""
+    labels = [label for label, _ in members if label]
+    for label, count in Counter(labels).items():
+        if count > 1:
+            raise GraphError(f"name {label!r} is given to {count} parts side by side; names must differ")
+    counts = Counter(default for label, default in members if not label)
+    used: Counter[str] = Counter()
+    names: list[str] = []
+    for label, default in members:
+        if label:
+            names.append(label)
+            continue
+        name = default
+        while name in labels or (counts[default] > 1 and name == default):
+            used[default] += 1
+            name = f"{default}{used[default]}"
+        names.append(name)
+        labels.append(name)
+    return names
+
+
+def _options(where: str, options: Sequence[Any], named: Mapping[str, Any]) -> tuple[tuple[str, Setting], ...]:
+    """Options with labels. All are values, or all are parts."""
+    everything = [*options, *named.values()]
+    if not everything:
+        raise GraphError(f"{where}: no options; give at least one")
+    kinds = {isinstance(option, Part) for option in everything}
+    if len(kinds) == 2:
+        raise GraphError(f"{where}: {everything!r} mixes values and parts; give values only, or wrap each in op(…)")
+    if kinds == {False}:
+        if named:
+            raise GraphError(
+                f"{where}: {sorted(named)} name values; only parts can be named, values stand for themselves"
+            )
+        values = [freeze(value, where) for value in options]
+        texts = [canonical(value) for value in values]
+        twice = [values[i] for i, text in enumerate(texts) if text in texts[:i]]
+        if twice:
+            raise GraphError(f"{where}: option {twice[0]!r} is given twice")
+        return tuple(zip(texts, values, strict=True))
+    members = _members(where, options, named)
+    defaults = _telling([part for _, part in members])
+    names = _names([(label, default) for (label, _), default in zip(members, defaults, strict=True)])
+    return tuple((name, part) for name, (_, part) in zip(names, members, strict=True))
+
+
+def _telling(parts: Sequence[Part]) -> list[str]:
+    """Default labels of options: what an option is, and the attributes in which it differs from its likes."""
+    names = [_short(part) for part in parts]
+    told = []
+    for name, part in zip(names, parts, strict=True):
+        likes = [p for n, p in zip(names, parts, strict=True) if n == name and isinstance(p, Op)]
+        if len(likes) > 1 and isinstance(part, Op):
+            fixed = [{n: v for n, v in p.attributes if not isinstance(v, Part)} for p in likes if isinstance(p, Op)]
+            mine = [(n, v) for n, v in part.attributes if not isinstance(v, Part)]
+            differing = [f"{n}{_plain(v)}" for n, v in mine if any(f.get(n) != v for f in fixed)]
+            name = "_".join([name, *differing])
+        told.append(name)
+    return told
+
+
+def _short(part: Part) -> str:
+    if isinstance(part, Seq) and not part.label:
+        names = [inner.name for name, inner in part.parts]
+        return "-".join(names) if 0 < len(names) <= 3 else "seq"
+    return part.name
+
+
+def _plain(value: Value) -> str:
+    return "".join(char for char in str(value) if char.isalnum() or char in ".-")
+
+
+def _merge(merge: Any, where: str) -> Setting:
+    options = [value for _, value in merge.options] if isinstance(merge, OneOf) else [merge]
+    if isinstance(merge, Tie):
+        return merge
+    for option in options:
+        if option not in MERGES:
+            raise GraphError(f"{where}: merge={option!r}; {nearest(option, MERGES)}")
+    return _setting(merge, where)
+
+
+FITS = ("project", "crop", "pad")
+
+
+def _fit(fit: Any, where: str) -> Setting:
+    options = [value for _, value in fit.options] if isinstance(fit, OneOf) else [fit]
+    for option in options:
+        if option is not None and option not in FITS:
+            raise GraphError(f"{where}: fit={option!r}; {nearest(option, FITS)}, or None to refuse differing shapes")
+    return _setting(fit, where)
+
+
+def _source_names(source: Any, where: str) -> list[str]:
+    if isinstance(source, str):
+        return [source]
+    if isinstance(source, Edge):
+        return [source.source]
+    if isinstance(source, Tie):
+        return _source_names(source.part, where)
+    if isinstance(source, OneOf | SomeOf) and not source.of_parts:
+        return [str(value) for _, value in source.options]
+    raise GraphError(f"dag: {where!r} takes {source!r}; expected a name, one_of or some_of names, or optional(name)")

@@ -1,0 +1,85 @@
+"""Any `nn.Module` class of a user's own as an operation: shapes by a dry run on the meta device."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Any
+
+from nas.core.errors import GraphError, ShapeError
+from nas.core.imports import load_object
+from nas.core.table import Attribute, Call, Layer, Legal, Operation, Shape
+from nas.core.values import FrozenDict
+
+_ANY = Legal("any value", lambda _: True)
+FILLED = ("in_channels", "in_features", "in_shape")
+"""Constructor parameters that are filled with what arrives when they are not given."""
+
+
+@cache
+def user_operation(text: str) -> Operation:
+    """The operation of the class that `text` names. Raises GraphError when it is no nn.Module class."""
+    from torch import nn
+
+    cls = load_object(text)
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise GraphError(f"operation {text!r} is {cls!r}; expected a class derived from torch.nn.Module")
+    parameters = [p for p in inspect.signature(cls).parameters.values() if p.name not in FILLED]
+    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    attributes: dict[str, Attribute] = {
+        p.name: Attribute(p.name, p.default, _ANY)
+        for p in parameters
+        if p.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    }
+    for name in FILLED:
+        if name in inspect.signature(cls).parameters or open_ended:
+            attributes[name] = Attribute(name, None, _ANY)
+    forward = [p for p in inspect.signature(cls.forward).parameters.values()][1:]
+    positional = [p for p in forward if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]  # fmt: skip
+    many = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in forward)
+    least = sum(p.default is inspect.Parameter.empty for p in positional)
+    return Operation(text, _dry(text, cls), attributes, (max(least, 1), None if many else len(positional)))
+
+
+def _dry(text: str, cls: type) -> Callable[..., Layer]:
+    """A layer function that runs the class on the meta device, once per shapes and attributes."""
+    takes = inspect.signature(cls).parameters
+
+    @lru_cache(maxsize=10_000)
+    def run(shapes: tuple[Shape, ...], given: FrozenDict) -> Layer:
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        attributes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None or name not in FILLED
+        }
+        for name, value in (("in_channels", shapes[0][0]), ("in_features", shapes[0][-1]), ("in_shape", shapes[0])):
+            if name in takes and name not in attributes:
+                attributes[name] = value
+        words = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
+        try:
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                module = cls(**attributes)
+                operands = [torch.empty(2, *shape) for shape in shapes]
+                with FlopCounterMode(display=False) as counter, torch.no_grad():
+                    out = module(*operands)
+        except Exception as error:
+            raise ShapeError(
+                f"{cls.__name__}({words}) does not run on operands of shape {', '.join(map(str, shapes))}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(out, torch.Tensor) or out.dim() < 2 or out.shape[0] != 2:
+            what = f"shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
+            raise ShapeError(f"{cls.__name__}({words}) gives {what} for a batch of 2; expected one tensor, batch first")
+        return Layer(
+            tuple(out.shape[1:]),
+            Call("user", (text,), FrozenDict(attributes)),
+            params=sum(p.numel() for p in module.parameters()),
+            macs=counter.get_total_flops() // 4,  # two per multiply-add, a batch of two
+        )
+
+    def layer(*shapes: Shape, **attributes: Any) -> Layer:
+        return run(shapes, FrozenDict(attributes))
+
+    return layer

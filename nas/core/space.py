@@ -1,0 +1,367 @@
+"""`Space`: one declared value, and everything that follows from it.
+
+    part                          what a person wrote (nas.core.language)
+      └─ structure() ──▶ choices, sample, mutate, crossover, neighbours, enumerate, size, encode   (nas.core.walk)
+      └─ assemble()  ──▶ the decided Graph
+
+Decisions under an option that was not taken do not exist; two candidates with the same decisions are equal.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from nas.core import walk
+from nas.core.errors import GraphError, NotInSpaceError, nearest
+from nas.core.graph import Graph, check_name
+from nas.core.imports import spell_object
+from nas.core.operations import find
+from nas.core.parts import Op, Part, Piece, World
+from nas.core.profile import InputSpec, as_graph, disconnected, profile
+from nas.core.records import Candidate, Decisions
+from nas.core.subsets import Subsets
+from nas.core.values import Value, canonical, digest, freeze
+from nas.core.walk import Choice
+
+
+def image(channels: int, height: int, width: int) -> InputSpec:
+    """An image input, (C, H, W) float32."""
+    return InputSpec((channels, height, width))
+
+
+def features(count: int) -> InputSpec:
+    """A vector input, (D,) float32."""
+    return InputSpec((count,))
+
+
+def tokens(length: int, vocabulary: int) -> InputSpec:
+    """A token input, (L,) int64 in [0, vocabulary)."""
+    return InputSpec((length,), "int64", vocabulary)
+
+
+class Space:
+    """A declaration of many networks. Immutable.
+
+    part: what the networks are made of. inputs: one `InputSpec`, or name → InputSpec in the order in which the part
+    takes them. classes: what `op("head")` and other operations with an attribute `classes` use where it is not given;
+    a mapping of output name → classes where outputs differ.
+
+    Raises: GraphError naming the address: an unknown operation or attribute, an illegal value of any option, two
+        choices with one address, tied parts that differ.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        inputs: InputSpec | Mapping[str, InputSpec],
+        classes: int | Mapping[str, int] | None = None,
+        *,
+        spell: Callable[[Graph], str] | None = None,
+        parse: Callable[[Space, str], Candidate] | None = None,
+    ) -> None:
+        if not isinstance(part, Part):
+            raise GraphError(f"Space: {part!r} is a {type(part).__name__}; expected a part such as seq(…)")
+        self.inputs: dict[str, InputSpec] = {"x": inputs} if isinstance(inputs, InputSpec) else dict(inputs)
+        for name in self.inputs:
+            check_name(name, "Space input")
+        self.classes = classes
+        self._spell, self._parse = spell, parse
+        vocabulary = next((spec.vocabulary for spec in self.inputs.values() if spec.vocabulary), None)
+        self.part = _settled(part, {"classes": classes, "vocabulary": vocabulary})
+        self._check()
+        self._counter = walk.Counter()
+
+    def _check(self) -> None:
+        ties: dict[str, Part] = {}
+
+        def see(at: str, part: Part) -> None:
+            if isinstance(part, Op):
+                find(part.op, at).check(dict(part.attributes), at or part.op)
+            name = getattr(part, "tie", "")
+            if name and ties.setdefault(name, part.part) != part.part:  # type: ignore[attr-defined]
+                raise GraphError(f"{at}: tie {name!r} stands for two different parts; give one of them another name")
+
+        walk.visit_all(self.part, see)
+        self._universe  # noqa: B018 - finds addresses that are used twice
+
+    # ---- what is open ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _universe(self) -> dict[str, Choice]:
+        return walk.universe(self.part)
+
+    def choices(self) -> tuple[Choice, ...]:
+        """Every choice that can be active, in the order of deciding."""
+        return tuple(self._universe.values())
+
+    def size(self) -> int:
+        """How many different decisions there are, exactly."""
+        return self._counter.size(self.part)
+
+    def explain(self) -> list[dict[str, Any]]:
+        """One row per address: its kind, its options, and what must be decided for it to be active."""
+        return [
+            {
+                "address": choice.address,
+                "kind": choice.kind,
+                "options": list(choice.options[:64]),
+                "count": len(choice.options),
+                "needs": [{"address": address, "options": list(options)} for address, options in choice.needs],
+            }
+            for choice in self.choices()
+        ]
+
+    # ---- candidates --------------------------------------------------------------------------------------------------
+
+    def decide(self, how: Mapping[str, Any] | Callable[[Choice], Any]) -> Candidate:
+        """The candidate of given decisions, or of a function that is called once for each active choice, in order.
+
+        Raises: NotInSpaceError naming the address: an option that is not one of the choice's, a decision that is
+            missing, or one for a choice that does not exist or is not active.
+        """
+        if not isinstance(how, Mapping):
+            return self._candidate(walk.decide(self.part, lambda choice: _option(choice, how(choice))))
+        given = {address: freeze(value, address) for address, value in how.items()}
+        left = dict(given)
+
+        def take(choice: Choice) -> Value:
+            if choice.address not in left:
+                raise NotInSpaceError(f"no decision for {choice.address!r}; options: {_shown(choice.options)}")
+            return _option(choice, left.pop(choice.address))
+
+        taken = walk.decide(self.part, take)
+        for address, value in left.items():
+            if address in self._universe:
+                raise NotInSpaceError(
+                    f"{address!r} is decided ({value!r}), but it is not active under the other decisions"
+                )
+            raise NotInSpaceError(f"{address!r} is no choice of this space; {nearest(address, self._universe)}")
+        return self._candidate(taken)
+
+    def _candidate(self, taken: Mapping[str, Value]) -> Candidate:
+        decisions = Decisions(taken)
+        piece: Piece | None = self.part.assemble("", World(decisions))
+        graph = as_graph(piece)
+        if len(graph.inputs) != len(self.inputs):
+            raise GraphError(f"the space has the inputs {list(self.inputs)}, its part takes {list(graph.inputs)}")
+        return Candidate(decisions, _renamed(graph, tuple(self.inputs)))
+
+    def sample(self, rng: random.Random, uniform: str = "choices") -> Candidate:
+        """A random candidate: `uniform='choices'` draws each choice evenly, 'networks' draws every network evenly."""
+        if uniform == "networks":
+            return self._candidate(self._counter.number(self.part, rng.randrange(self.size())))
+        if uniform != "choices":
+            raise GraphError(f"sample: uniform={uniform!r}; {nearest(uniform, ('choices', 'networks'))}")
+        return self._candidate(walk.decide(self.part, lambda choice: _draw(choice, rng)))
+
+    def enumerate(self) -> Iterator[Candidate]:
+        """All candidates in a stable order; number `i` is `space[i]`."""
+        return map(self._candidate, walk.listing(self.part))
+
+    def __getitem__(self, index: int) -> Candidate:
+        """The candidate with number `index` in the order of `enumerate`. Raises IndexError."""
+        if not 0 <= index < self.size():
+            raise IndexError(f"candidate {index} of a space with {self.size()}")
+        return self._candidate(self._counter.number(self.part, index))
+
+    def mutate(self, candidate: Candidate, rng: random.Random, count: int = 1) -> Candidate:
+        """A candidate in which `count` decisions, drawn evenly among the active ones, are changed, one after another.
+
+        Decisions that stay active are kept; those that become active are drawn. A subset changes by one member. The
+        same candidate comes back only when nothing can be changed.
+        """
+        for _ in range(count):
+            addresses = [a for a in candidate.decisions if len(self._universe[a]) > 1]
+            if not addresses:
+                return candidate
+            address = rng.choice(addresses)
+            other = _other(self._universe[address], candidate.decisions[address], rng)
+            candidate = self._changed(candidate, address, other, lambda choice: _draw(choice, rng))
+        return candidate
+
+    def crossover(self, first: Candidate, second: Candidate, rng: random.Random) -> Candidate:
+        """A candidate that takes each decision from one of two parents (evenly where both have it), else draws it."""
+
+        def take(choice: Choice) -> Value:
+            owners = [p.decisions for p in (first, second) if choice.address in p.decisions]
+            return rng.choice(owners)[choice.address] if owners else _draw(choice, rng)
+
+        return self._candidate(walk.decide(self.part, take))
+
+    def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
+        """Every candidate that differs in one decision, in a stable order.
+
+        A subset differs by one member (or by one swapped, where its size is fixed). Choices that become active take
+        their first option.
+        """
+        for address, option in candidate.decisions.items():
+            for other in _others(self._universe[address], option):
+                yield self._changed(candidate, address, other, lambda choice: choice.options[0])
+
+    def _changed(
+        self, candidate: Candidate, address: str, option: Value, fresh: Callable[[Choice], Value]
+    ) -> Candidate:
+        def take(choice: Choice) -> Value:
+            if choice.address == address:
+                return option
+            held = candidate.decisions.get(choice.address)
+            return held if choice.address in candidate.decisions else fresh(choice)
+
+        return self._candidate(walk.decide(self.part, take))
+
+    # ---- other forms -------------------------------------------------------------------------------------------------
+
+    def encode(self, candidate: Candidate) -> tuple[float, ...]:
+        """A vector of fixed length, different for different decisions; `encoding()` says what each place means.
+
+        A choice has one place per option (1 for the one taken), a subset one per label; all are 0 where the choice is
+        inactive. A subset that may be empty has one more place, 1 where it is active.
+        """
+        vector: list[float] = []
+        for choice in self.choices():
+            taken = candidate.decisions.get(choice.address)
+            active = choice.address in candidate.decisions
+            if isinstance(choice.options, Subsets):
+                chosen = taken if isinstance(taken, tuple) else ()
+                vector += [float(label in chosen) for label in choice.options.labels]
+                vector += [float(active)] if choice.options.at_least == 0 else []
+            else:
+                place = choice.options.index(taken) if active else -1
+                vector += [float(i == place) for i in range(len(choice.options))]
+        return tuple(vector)
+
+    def encoding(self) -> list[str]:
+        """What each place of `encode` means, as 'ADDRESS=OPTION'."""
+        names: list[str] = []
+        for choice in self.choices():
+            labels = choice.options.labels if isinstance(choice.options, Subsets) else choice.options
+            names += [f"{choice.address}={label}" for label in labels]
+            if isinstance(choice.options, Subsets) and choice.options.at_least == 0:
+                names.append(f"{choice.address} is active")
+        return names
+
+    def fingerprint(self) -> str:
+        """A digest that changes when the space does: its parts, inputs, classes, and the source of its functions."""
+        inputs = [[name, list(spec.shape), spec.dtype, spec.vocabulary] for name, spec in self.inputs.items()]
+        classes = dict(self.classes) if isinstance(self.classes, Mapping) else self.classes
+        return "s1:" + digest(canonical([_described(self.part), inputs, classes]))
+
+    def trouble(self, candidate: Candidate) -> str | None:
+        """Why a candidate cannot be a network (shapes that do not fit, no path), or None. Costs nothing to ask."""
+        try:
+            profile(candidate.graph, self.inputs)
+        except GraphError as error:
+            return str(error)
+        return disconnected(candidate.graph)
+
+    def spell(self, graph: Graph) -> str:
+        """The graph in the benchmark's own notation. Raises NotInSpaceError when the space has none."""
+        if self._spell is None:
+            raise NotInSpaceError("this space has no notation of its own; only benchmark spaces do")
+        return self._spell(graph)
+
+    def parse(self, text: str) -> Candidate:
+        """The candidate that a text in the benchmark's own notation spells. Raises NotInSpaceError."""
+        if self._parse is None:
+            raise NotInSpaceError("this space has no notation of its own; only benchmark spaces do")
+        return self._parse(self, text)
+
+    def __repr__(self) -> str:
+        return f"Space({self.size()} networks, {len(self._universe)} choices, inputs {dict(self.inputs)})"
+
+
+# ---- options ---------------------------------------------------------------------------------------------------------
+
+
+def _shown(options: Sequence[Value]) -> str:
+    return ", ".join(repr(option) for option in options[:12]) + (f", … ({len(options)})" if len(options) > 12 else "")
+
+
+def _option(choice: Choice, value: Any) -> Value:
+    """The choice's own option that equals `value`. Raises NotInSpaceError."""
+    value = freeze(value, choice.address)
+    if isinstance(choice.options, Subsets):
+        if value in choice.options:
+            return value
+    else:
+        for option in choice.options:
+            if canonical(option) == canonical(value):
+                return option
+    raise NotInSpaceError(f"{choice.address!r} cannot be {value!r}; options: {_shown(choice.options)}")
+
+
+def _draw(choice: Choice, rng: random.Random) -> Value:
+    return choice.options[rng.randrange(len(choice.options))]
+
+
+def _other(choice: Choice, option: Value, rng: random.Random) -> Value:
+    if isinstance(choice.options, Subsets):
+        return rng.choice(list(_others(choice, option)))
+    place = rng.randrange(len(choice.options) - 1)
+    return choice.options[place + (place >= choice.options.index(option))]
+
+
+def _others(choice: Choice, option: Value) -> Iterator[Value]:
+    """Options next to one: all others; for a subset those with one member more or less, or one swapped."""
+    if not isinstance(choice.options, Subsets):
+        yield from (other for other in choice.options if other is not option and other != option)
+        return
+    options, held = choice.options, option if isinstance(option, tuple) else ()
+    for label in options.labels:
+        other = tuple(name for name in options.labels if (name in held) != (name == label))
+        if other in options:
+            yield other
+    if options.at_least == options.at_most:
+        for out in held:
+            for label in options.labels:
+                if label not in held:
+                    yield tuple(name for name in options.labels if (name in held and name != out) or name == label)
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _settled(part: Part, context: Mapping[str, Any]) -> Part:
+    """The part with `classes` and `vocabulary` written on the operations that take them and were given none."""
+
+    def settle(inner: Part) -> Part:
+        changed = inner.rebuild(settle) or inner
+        if isinstance(changed, Op):
+            attributes = find(changed.op).attributes if changed.op.count(":") == 0 else {}
+            given = {name for name, _ in changed.attributes}
+            for name, value in context.items():
+                if name in attributes and name not in given and value is not None:
+                    if isinstance(value, Mapping):
+                        raise GraphError(f"op {changed.op!r}: outputs differ in {name} ({dict(value)}); write op({changed.op!r}, {name}=…) in each")  # fmt: skip
+                    changed = replace(changed, attributes=(*changed.attributes, (name, value)))
+        return changed
+
+    return settle(part)
+
+
+def _described(thing: Any) -> Any:
+    """A part as JSON values, for the fingerprint."""
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return [type(thing).__name__, *(_described(getattr(thing, f.name)) for f in fields(thing))]
+    if isinstance(thing, tuple):
+        return [_described(item) for item in thing]
+    if callable(thing):
+        return [spell_object(thing), digest(inspect.getsource(thing))]
+    return thing
+
+
+def _renamed(graph: Graph, inputs: tuple[str, ...]) -> Graph:
+    """The graph with its inputs called as the space calls them."""
+    if graph.inputs == inputs:
+        return graph
+    names = dict(zip(graph.inputs, inputs, strict=True))
+    taken = {node.name for node in graph.nodes} & set(inputs)
+    if taken:
+        raise GraphError(f"{sorted(taken)} name both an input of the space and a part; rename one")
+    nodes = tuple(replace(node, inputs=tuple(names.get(ref, ref) for ref in node.inputs)) for node in graph.nodes)
+    return Graph(inputs, nodes, tuple((name, names.get(ref, ref)) for name, ref in graph.outputs))

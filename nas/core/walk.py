@@ -1,0 +1,313 @@
+"""Everything that follows from `Part.structure()` alone: taking decisions, counting them, numbering them, listing them.
+
+No code here knows any part by name. Counting is exact with ties: the state that goes along is the set of ties already
+decided, so the count of a part is a table "ties newly decided → number of ways".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from nas.core.errors import GraphError
+from nas.core.parts import Choose, Item, Part, Sub, Tied, join
+from nas.core.subsets import Subsets
+from nas.core.values import Value
+
+State: TypeAlias = frozenset[tuple[str, Value]]
+"""Ties already decided: (name, option), where the option is None for a tied part."""
+
+NOTHING: State = frozenset()
+LIMIT = 200_000
+"""Most addresses that a space may have when all of them are listed."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One open place of a space.
+
+    kind: 'value', 'structure' (one of several parts), 'subset' (options are tuples of labels), 'repeat' or 'edge'
+    (True: there).
+    needs: (address, options) pairs: it is active when the choice there takes one of these options.
+    """
+
+    address: str
+    options: Sequence[Value]
+    kind: str
+    needs: tuple[tuple[str, tuple[Value, ...]], ...] = field(default=(), compare=False)
+
+    def __len__(self) -> int:
+        return len(self.options)
+
+
+def address_of(at: str, item: Choose) -> str:
+    return item.name if item.tied else join(at, item.name)
+
+
+def decide(part: Part, choose: Callable[[Choice], Value]) -> dict[str, Value]:
+    """Take all decisions of `part` in order; `choose` is called once for each choice that is active."""
+    taken: dict[str, Value] = {}
+    tied: set[str] = set()
+
+    def visit(at: str, items: Sequence[Item]) -> None:
+        for item in items:
+            if isinstance(item, Sub):
+                visit(join(at, item.name), item.part.structure())
+            elif isinstance(item, Tied):
+                if item.name not in tied:
+                    tied.add(item.name)
+                    visit(item.name, item.part.structure())
+            else:
+                address = address_of(at, item)
+                if not (item.tied and address in taken):
+                    taken[address] = choose(Choice(address, item.options, item.kind))
+                if item.then is not None:
+                    visit(at, item.then(taken[address]))
+
+    visit("", part.structure())
+    return taken
+
+
+class Counter:
+    """Exact counts of the ways to decide a part, and the way with a given number."""
+
+    def __init__(self) -> None:
+        self._ways: dict[tuple[Part, State], dict[State, int]] = {}
+        self._ties: dict[Part, frozenset[str]] = {}
+
+    def size(self, part: Part) -> int:
+        """How many different decisions there are."""
+        return sum(self.ways(part, NOTHING).values())
+
+    def ties(self, part: Part) -> frozenset[str]:
+        """Names of the ties that can be reached from a part."""
+        known = self._ties.get(part)
+        if known is None:
+            names: set[str] = set()
+            for item in part.structure():
+                names |= self._item_ties(item)
+            known = self._ties[part] = frozenset(names)
+        return known
+
+    def _item_ties(self, item: Item) -> set[str]:
+        if isinstance(item, Sub):
+            return set(self.ties(item.part))
+        if isinstance(item, Tied):
+            return {item.name, *self.ties(item.part)}
+        found = {item.name} if item.tied else set()
+        for sub in reachable(item):
+            found |= self.ties(sub.part)
+        return found
+
+    def ways(self, part: Part, state: State) -> dict[State, int]:
+        """Ties newly decided → number of ways, given the ties decided before."""
+        if state:
+            names = self.ties(part)
+            state = frozenset(pair for pair in state if pair[0] in names)
+        key = (part, state)
+        known = self._ways.get(key)
+        if known is None:
+            known = self._ways[key] = self.together(part.structure(), state)
+        return known
+
+    def together(self, items: Sequence[Item], state: State) -> dict[State, int]:
+        """The same for parts that are all active."""
+        total: dict[State, int] = {NOTHING: 1}
+        for item in items:
+            grown: dict[State, int] = {}
+            for added, count in total.items():
+                for more, ways in self._item(item, state | added).items():
+                    both = added | more
+                    grown[both] = grown.get(both, 0) + count * ways
+            total = grown
+        return total
+
+    def _item(self, item: Item, state: State) -> dict[State, int]:
+        if isinstance(item, Sub):
+            return self.ways(item.part, state)
+        if isinstance(item, Tied):
+            own: State = frozenset({(item.name, None)})
+            if own <= state:
+                return {NOTHING: 1}
+            return {added | own: count for added, count in self.ways(item.part, state | own).items()}
+        if item.then is None and not item.tied:
+            return {NOTHING: len(item.options)}
+        total: dict[State, int] = {}
+        for option, own in self._open(item, state):
+            for added, count in self.together(item.active(option), state | own).items():
+                total[added | own] = total.get(added | own, 0) + count
+        return total
+
+    @staticmethod
+    def _open(item: Choose, state: State) -> Iterator[tuple[Value, State]]:
+        """Options still open, each with the tie that taking it decides."""
+        if not item.tied:
+            yield from ((option, NOTHING) for option in item.options)
+            return
+        forced = [option for name, option in state if name == item.name]
+        if forced:
+            yield forced[0], NOTHING
+        else:
+            yield from ((option, frozenset({(item.name, option)})) for option in item.options)
+
+    def number(self, part: Part, index: int) -> dict[str, Value]:
+        """The decisions with number `index`, 0 <= index < size, in the order of `listing`."""
+        taken: dict[str, Value] = {}
+        self._place("", part.structure(), NOTHING, index, lambda _: 1, taken)
+        return taken
+
+    def _place(
+        self, at: str, items: Sequence[Item], state: State, index: int, after: Callable[[State], int],
+        taken: dict[str, Value],
+    ) -> tuple[State, int]:  # fmt: skip
+        """Decide `items` as number `index` says; `after` gives the ways of all that follows. Returns what is left."""
+        for place, item in enumerate(items):
+            rest = self._rest(items[place + 1 :], after)
+            if isinstance(item, Sub):
+                state, index = self._place(join(at, item.name), item.part.structure(), state, index, rest, taken)
+            elif isinstance(item, Tied):
+                own: State = frozenset({(item.name, None)})
+                if not own <= state:
+                    inner = item.part.structure()
+                    state, index = self._place(item.name, inner, state | own, index, rest, taken)
+            elif item.then is None and not item.tied:
+                option, index = divmod(index, rest(state))
+                taken[join(at, item.name)] = item.options[option]
+            else:
+                for option, own in self._open(item, state):
+                    active = item.active(option)
+                    chosen = state | own
+                    ways = sum(n * rest(chosen | added) for added, n in self.together(active, chosen).items())
+                    if index < ways:
+                        taken[address_of(at, item)] = option
+                        state, index = self._place(at, active, chosen, index, rest, taken)
+                        break
+                    index -= ways
+        return state, index
+
+    def _rest(self, items: Sequence[Item], after: Callable[[State], int]) -> Callable[[State], int]:
+        memo: dict[State, int] = {}
+
+        def ways(state: State) -> int:
+            if state not in memo:
+                memo[state] = sum(n * after(state | added) for added, n in self.together(items, state).items())
+            return memo[state]
+
+        return ways
+
+
+def listing(part: Part) -> Iterator[dict[str, Value]]:
+    """All decisions, in the order of `Counter.number`: the last choice changes first."""
+    Agenda: TypeAlias = "tuple[str, Item, Agenda] | None"
+
+    def push(at: str, items: Sequence[Item], agenda: Agenda) -> Agenda:
+        for item in reversed(items):
+            agenda = (at, item, agenda)
+        return agenda
+
+    taken: dict[str, Value] = {}
+    back: list[tuple[str, Choose, Agenda, int, int, frozenset[str]]] = []
+    tied: frozenset[str] = frozenset()
+    agenda = push("", part.structure(), None)
+    while True:
+        while agenda is not None:
+            at, item, agenda = agenda
+            if isinstance(item, Sub):
+                agenda = push(join(at, item.name), item.part.structure(), agenda)
+            elif isinstance(item, Tied):
+                if item.name not in tied:
+                    tied |= {item.name}
+                    agenda = push(item.name, item.part.structure(), agenda)
+            else:
+                address = address_of(at, item)
+                if not (item.tied and address in taken):
+                    back.append((at, item, agenda, 0, len(taken), tied))
+                    taken[address] = item.options[0]
+                agenda = push(at, item.active(taken[address]), agenda)
+        yield dict(taken)
+        while back:
+            at, item, agenda, place, held, tied = back.pop()
+            for address in list(taken)[held:]:
+                del taken[address]
+            if place + 1 < len(item.options):
+                back.append((at, item, agenda, place + 1, held, tied))
+                option = item.options[place + 1]
+                taken[address_of(at, item)] = option
+                agenda = push(at, item.active(option), agenda)
+                break
+        else:
+            return
+
+
+def reachable(item: Choose) -> list[Sub]:
+    """Every part that some option of a choice makes active."""
+    if item.then is None:
+        return []
+    if isinstance(item.options, Subsets):
+        return list(item.then(item.options.labels))
+    subs: dict[Sub, None] = {}
+    for option in item.options:
+        subs.update(dict.fromkeys(item.then(option)))
+    return list(subs)
+
+
+def visit_all(part: Part, see: Callable[[str, Part], None]) -> None:
+    """Call `see` with every part that can be active, and its address."""
+
+    def visit(at: str, owner: Part) -> None:
+        see(at, owner)
+        for item in owner.structure():
+            if isinstance(item, Sub):
+                visit(join(at, item.name), item.part)
+            elif isinstance(item, Tied):
+                visit(item.name, item.part)
+            else:
+                for sub in reachable(item):
+                    visit(join(at, sub.name), sub.part)
+
+    visit("", part)
+
+
+def universe(part: Part) -> dict[str, Choice]:
+    """Every choice that can be active, by address, in the order of deciding.
+
+    Raises: GraphError when two different choices have one address, or when there are more than `LIMIT`.
+    """
+    found: dict[str, Choice] = {}
+    tied: set[str] = set()
+
+    def visit(at: str, items: Sequence[Item], needs: tuple[tuple[str, tuple[Value, ...]], ...]) -> None:
+        for item in items:
+            if isinstance(item, Sub):
+                visit(join(at, item.name), item.part.structure(), needs)
+            elif isinstance(item, Tied):
+                if item.name not in tied:
+                    tied.add(item.name)
+                    visit(item.name, item.part.structure(), ())
+            else:
+                address = address_of(at, item)
+                enter(Choice(address, item.options, item.kind, () if item.tied else needs))
+                for sub in reachable(item):
+                    by = tuple(option for option in _witnesses(item) if sub in item.active(option))
+                    visit(join(at, sub.name), sub.part.structure(), ((address, by),))
+
+    def enter(choice: Choice) -> None:
+        known = found.setdefault(choice.address, choice)
+        if list(known.options) != list(choice.options) or known.kind != choice.kind:
+            raise GraphError(
+                f"two different choices have the address {choice.address!r}: {known.options!r} and "
+                f"{choice.options!r}; give one of the parts another name with .named(…)"
+            )
+        if len(found) > LIMIT:
+            raise GraphError(f"the space has more than {LIMIT} addresses; lower the depth of its recursion")
+
+    visit("", part.structure(), ())
+    return found
+
+
+def _witnesses(item: Choose) -> Sequence[Value]:
+    """Options to show as conditions: single labels stand for 'any subset with this label'."""
+    if isinstance(item.options, Subsets):
+        return [(label,) for label in item.options.labels]
+    return item.options
