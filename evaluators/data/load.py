@@ -1,0 +1,146 @@
+"""`load`: from what a recipe says under `data:` to `Data`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evaluators.data.dataset import Data
+from evaluators.data.prepare import Preparation, prepare
+from evaluators.paths import find
+from nas.core.errors import DataError, RecipeError, nearest
+from nas.core.registry import get, names
+
+_KEPT: dict[str, Data] = {}
+"""Data that this process has read, by what was asked and the state of the file; the last few."""
+_KEEP = 4
+
+
+def load(spec: Any) -> Data:
+    """The data that a recipe asks for.
+
+    Args:
+        spec: a registered name (`digits`); a path of an `.npz` file or of a folder of class folders;
+            `package.module:function` or `path/file.py:function`; `torchvision:CIFAR10`, `huggingface:mnist`; a mapping
+            of `name` or `path`, fields of that source, and fields of `Preparation`, as in
+            `{path: photos.npz, validation: 0.1}`; or `Data` itself.
+
+    Raises:
+        RecipeError: an unknown field. RegistryError: an unknown name.
+        DataError: a file that is missing or damaged, or arrays that are no labelled examples.
+
+    >>> load({"name": "digits", "validation": 100}).counts
+    {'train': 1338, 'validation': 100, 'test': 359}
+    """
+    if isinstance(spec, Data):
+        return spec
+    source, preparation, resolved = _open(spec)
+    key = json.dumps(resolved, sort_keys=True, default=str) + _state(resolved.get("path"))
+    if key not in _KEPT:
+        found = source if isinstance(source, Data) else source.read()
+        data = found if isinstance(found, Data) else prepare(found, _title(resolved), preparation)
+        while len(_KEPT) >= _KEEP:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[key] = dataclasses.replace(data, spec=resolved, reload=again)
+    return _KEPT[key]
+
+
+def again(spec: Mapping[str, Any], fingerprint: str) -> Data:
+    """The data of `spec` in another process. Raises DataError when it is no longer what it was."""
+    data = load(spec)
+    if data.fingerprint() != fingerprint:
+        raise DataError(
+            f"{data.name}: the data changed while it was used (fingerprint {fingerprint} became {data.fingerprint()}); "
+            "start a new run"
+        )
+    return data
+
+
+def _open(spec: Any) -> tuple[Any, Preparation, dict[str, Any]]:
+    """The source, how to prepare what it finds, and the complete mapping that leads here again from anywhere."""
+    name, fields = _name(spec)
+    part = get("data", name)
+    legal = _parameters(part)
+    common = {field.name for field in dataclasses.fields(Preparation)}
+    for field in fields:
+        if field not in legal and field not in common:
+            raise RecipeError(f"data {name!r} has no field {field!r}; {nearest(field, [*legal, *common])}")
+    needed = [key for key, given in legal.items() if given.default is inspect.Parameter.empty and key not in fields]
+    if needed:
+        raise RecipeError(f"data {name!r} needs {needed[0]!r}, as in {{name: {name}, {needed[0]}: …}}")
+    preparation = Preparation(**{key: value for key, value in fields.items() if key in common})
+    source = part(**{key: value for key, value in fields.items() if key in legal})
+    plain = fields
+    if dataclasses.is_dataclass(source) and not isinstance(source, type | Data):
+        plain = dataclasses.asdict(source)
+    return source, preparation, {"name": name, **plain, **dataclasses.asdict(preparation)}
+
+
+def _name(spec: Any) -> tuple[str, dict[str, Any]]:
+    """A spec as the registered name of a source and its fields."""
+    if isinstance(spec, Path):
+        spec = str(spec)
+    if isinstance(spec, str):
+        start, colon, rest = spec.partition(":")
+        if spec in names("data"):
+            return spec, {}
+        if colon and start in names("data"):
+            return start, {next(iter(_parameters(get("data", start)))): rest}
+        if colon and rest.isidentifier():
+            return "function", {"call": spec}
+        if _is_path(spec):
+            return _by_path(spec), {"path": spec}
+        raise DataError(
+            f"data {spec!r}; {nearest(spec, names('data'))}; or a file.npz, a folder, package.module:function"
+        )
+    if isinstance(spec, Mapping):
+        fields = dict(spec)
+        name = fields.pop("name", None)
+        if name is None and "path" in fields:
+            return _by_path(str(fields["path"])), fields
+        if isinstance(name, str) and name not in names("data"):
+            short, more = _name(name)
+            return short, {**more, **fields}
+        if isinstance(name, str):
+            return name, fields
+    raise RecipeError(
+        f"data {spec!r}; expected a name, a path, 'package.module:function' or a mapping with name or path"
+    )
+
+
+def _title(resolved: Mapping[str, Any]) -> str:
+    """What to call data in messages: the name of its file, or the first thing said about it, or its source."""
+    if "path" in resolved:
+        return Path(resolved["path"]).name
+    values = [value for key, value in resolved.items() if key != "name"]
+    return values[0] if values and isinstance(values[0], str) else str(resolved["name"])
+
+
+def _is_path(text: str) -> bool:
+    if "/" in text or "\\" in text or text.endswith(".npz"):
+        return True
+    try:
+        find(text, "data")
+    except DataError:
+        return False
+    return True
+
+
+def _by_path(path: str) -> str:
+    return "folder" if find(path, "data").is_dir() else "npz"
+
+
+def _parameters(part: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(part).parameters
+
+
+def _state(path: object) -> str:
+    """Changes when the file does."""
+    if not isinstance(path, str):
+        return ""
+    stat = Path(path).stat()
+    return f"@{stat.st_mtime_ns}:{stat.st_size}"
