@@ -1,0 +1,440 @@
+"""The one loop: ask, see whether it can be, look up, evaluate, record, tell.
+
+Trials are asked in the order of their ids and told in the same order, with a window: before trial t is asked, exactly
+the trials up to t - lookahead have been told. So the order in which evaluations end does not matter, and the same
+recipe and seed give the same trials on any number of workers. What has been measured is recorded at once; resuming runs
+the same loop again, and what the store already holds is told instead of being evaluated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.keys import evaluation_key
+from nas.core.records import (
+    Budget,
+    Candidate,
+    Constraint,
+    Measurement,
+    Objective,
+    Status,
+    Trial,
+    losses,
+)
+from nas.core.roles import Done, Evaluator, Executor, Job, Store, Strategy
+from nas.core.seeds import derive
+from nas.engine.feasibility import Cost, Feasibility, broken
+from nas.engine.interrupts import Interrupts
+from nas.engine.pareto import by_front
+from nas.engine.weights import KEEP, Weights
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search came to. The counts are of search trials of all sessions, finalists not among them.
+
+    complete: trials with a measurement that counts; `cached` of the trials took theirs from an equal one.
+    seconds: wall time of all sessions.
+    stop_reason: 'trials', 'hours', 'failures' (too many), 'exhausted' (nothing left to propose), 'interrupted', or ''
+        while the search is running.
+    """
+
+    trials: int = 0
+    complete: int = 0
+    cached: int = 0
+    infeasible: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    stop_reason: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to show: a trial ended ('trial'), was read back ('replay'), or finalists begin and end ('finalist')."""
+
+    kind: str
+    trial: Trial | None
+    outcome: Outcome
+
+
+@dataclass(kw_only=True)
+class Controller:
+    """A search, ready to run.
+
+    space: its fingerprint is noted, so that a run is not resumed with another space.
+    budget: of one evaluation.
+    trials: how many trials to ask for at most.
+    hours: no trial is asked for after this wall time, summed over all sessions; those in work are finished.
+    max_failures: how many FAILED trials end the search.
+    finalists: (how many of the best trials to evaluate again, with which budget), after the search.
+    folder: the run's folder, for evaluators that write files.
+    cost: cost metrics of a candidate before it is evaluated; merged into every measurement.
+    memory_bytes: candidates whose `train_memory_bytes` exceed it are INFEASIBLE.
+    keep: 'front' deletes the weights of trials that are dominated, 'all' keeps them.
+    on_event: is told of progress.
+    """
+
+    strategy: Strategy
+    evaluator: Evaluator
+    store: Store
+    executor: Executor
+    objectives: Sequence[Objective]
+    budget: Budget
+    trials: int
+    constraints: Sequence[Constraint] = ()
+    space: Any = None
+    hours: float | None = None
+    max_failures: int = 10
+    finalists: tuple[int, Budget] | None = None
+    seed: int = 0
+    folder: Path | None = None
+    cost: Cost | None = None
+    memory_bytes: int | None = None
+    keep: str = "front"
+    on_event: Callable[[Event], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            raise RecipeError("objectives: none is given; expected at least one, as in {'val_accuracy': 'max'}")
+        for name, value, least in (
+            ("trials", self.trials, 1),
+            ("max_failures", self.max_failures, 1),
+            ("executor.lookahead", self.executor.lookahead, 1),
+            ("finalists", self.finalists[0] if self.finalists else 1, 1),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise RecipeError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        if self.keep not in KEEP:
+            raise RecipeError(f"keep is {self.keep!r}; {nearest(self.keep, KEEP)}")
+        if self.hours is not None and not self.hours > 0:
+            raise RecipeError(f"hours is {self.hours!r}; expected a number above 0, or none for no limit")
+        if getattr(self.evaluator, "writes_files", False) and self.folder is None:
+            raise RecipeError(f"evaluator {type(self.evaluator).__name__} writes files; give the controller a folder")
+
+    def run(self) -> Outcome:
+        """Search until a limit is reached or somebody interrupts.
+
+        Raises: StoreError when the store holds trials that this strategy does not propose.
+        """
+        with Interrupts() as interrupts:
+            session = _Session(self, interrupts)
+            try:
+                self.executor.start(self.evaluator)
+                reason = session.search()
+                if self.finalists is not None and reason != "failures":
+                    session.retrain(*self.finalists)
+            except KeyboardInterrupt:
+                reason = "interrupted"
+            finally:
+                self.executor.close()
+            return session.end(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A measurement that was paid for."""
+
+    id: int
+    status: Status
+    reason: str
+    measurement: Measurement
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A trial between being asked and being recorded. number: how many search trials were asked before it."""
+
+    id: int
+    number: int
+    candidate: Candidate
+    budget: Budget
+    keys: Mapping[str, str]
+    costs: Mapping[str, float]
+    stage: str = "search"
+    of: int | None = None
+
+
+@dataclass
+class _Session:
+    """One process's share of a run: what is in work, what is known, what was told."""
+
+    plan: Controller
+    interrupts: Interrupts
+    flying: dict[int, _Flight] = field(default_factory=dict)
+    waiting: dict[str, list[_Flight]] = field(default_factory=dict)
+    ended: dict[int, Trial] = field(default_factory=dict)
+    known: dict[str, _Known] = field(default_factory=dict)
+    complete: list[Trial] = field(default_factory=list)
+    told: int = 0
+    next_id: int = 0
+    outcome: Outcome = Outcome()
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.began = time.monotonic()
+        facts = plan.store.facts()
+        if plan.space is not None:
+            self._check_space(facts.get("space"), plan.space.fingerprint())
+        self.seconds_before = float(facts.get("seconds", 0.0))
+        self.noted = self.began
+        self.recorded = {trial.id: trial for trial in plan.store.trials("search")}
+        self.final = {trial.id: trial for trial in plan.store.trials("finalist")}
+        self.feasibility = Feasibility(plan.cost, plan.constraints, plan.memory_bytes)
+        self.fingerprint = plan.evaluator.fingerprint()
+        self.eval_seed = derive(plan.seed, "evaluate")
+        writes = getattr(plan.evaluator, "writes_files", False) and plan.folder is not None
+        self.weights = Weights(plan.folder, plan.keep) if writes and plan.folder is not None else None
+
+    def _check_space(self, before: str | None, now: str) -> None:
+        if before is None:
+            self.plan.store.note("space", now)
+        elif before != now:
+            raise StoreError(f"this run was made with the space {before}, which is now {now}; {_CHANGED}")
+
+    # ---- searching -----------------------------------------------------------------------------------------------
+
+    def search(self) -> str:
+        """Ask until a limit is reached, wait for what is in work, and say which limit it was."""
+        plan = self.plan
+        number = 0
+        while True:
+            self._tell(number - plan.executor.lookahead)
+            reason = self._limit(number)
+            if reason:
+                break
+            candidate = plan.strategy.ask()
+            if candidate is None:
+                reason = "exhausted"
+                break
+            self._place(number, self._new_id(self.final), candidate)
+            number += 1
+        self._tell(number - 1)
+        if self.recorded and reason == "exhausted":
+            raise StoreError(
+                f"trial {min(self.recorded)} is recorded, but the strategy now has nothing left to propose after "
+                f"{number} trials; {_CHANGED}"
+            )
+        return reason
+
+    def _new_id(self, *taken: Container[int]) -> int:
+        """The next id that is free: a run that was made longer after it had ended has finalists among its trials."""
+        while any(self.next_id in ids for ids in taken):
+            self.next_id += 1
+        self.next_id += 1
+        return self.next_id - 1
+
+    def _limit(self, number: int) -> str:
+        plan = self.plan
+        if number >= plan.trials:
+            return "trials"
+        if self.outcome.failed >= plan.max_failures:
+            return "failures"
+        if plan.hours is not None and not self.recorded and self._seconds() >= plan.hours * 3600:
+            return "hours"
+        return ""
+
+    def _tell(self, last: int) -> None:
+        """Tell the strategy all trials up to the one asked as number `last`, waiting for them."""
+        while self.told <= last:
+            while self.told not in self.ended:
+                self._collect(self.plan.executor.next())
+            trial = self.ended.pop(self.told)
+            self.told += 1
+            self.plan.strategy.tell(trial)
+            now = self.outcome
+            self.outcome = replace(
+                now,
+                trials=now.trials + 1,
+                complete=now.complete + trial.complete,
+                cached=now.cached + (trial.source == "cache"),
+                infeasible=now.infeasible + (trial.status is Status.INFEASIBLE),
+                failed=now.failed + (trial.status is Status.FAILED),
+            )
+
+    def _place(self, number: int, trial_id: int, candidate: Candidate) -> None:
+        """Bring a new trial on its way: recorded before, infeasible, known, waiting for an equal one, or evaluated."""
+        before = self.recorded.pop(trial_id, None)
+        if before is not None:
+            self._replay(number, before, candidate)
+            return
+        finding = self.feasibility.look(candidate)
+        keys = {"decisions": candidate.decisions.key, "graph": finding.graph_key}
+        flight = _Flight(trial_id, number, candidate, self.plan.budget, keys, finding.costs)
+        if finding.reason:
+            measurement = Measurement(finding.costs) if finding.costs else None
+            self._record(flight, self._trial(flight, Status.INFEASIBLE, measurement, reason=finding.reason))
+            return
+        key = evaluation_key(finding.graph_key, self.fingerprint, flight.budget, self.eval_seed)
+        flight.keys = {**keys, "evaluation": key}
+        if key in self.known:
+            self._reuse(flight, self.known[key])
+        elif key in self.waiting:
+            self.waiting[key].append(flight)
+        else:
+            self.waiting[key] = []
+            self._submit(flight)
+
+    def _replay(self, number: int, before: Trial, candidate: Candidate) -> None:
+        if before.candidate.decisions != candidate.decisions:
+            raise StoreError(
+                f"trial {before.id} is recorded with the decisions {_short(before.candidate)}, but the strategy now "
+                f"proposes {_short(candidate)}; {_CHANGED}"
+            )
+        trial = replace(before, candidate=candidate)
+        self._remember(trial)
+        self.ended[number] = trial
+        self._show("replay", trial)
+
+    # ---- evaluating ----------------------------------------------------------------------------------------------
+
+    def _submit(self, flight: _Flight) -> None:
+        self.flying[flight.id] = flight
+        folder = self.weights.folder(flight.id) if self.weights is not None else None
+        self.plan.executor.submit(Job(flight.id, flight.candidate, flight.budget, self.eval_seed, folder, flight.stage))
+
+    def _collect(self, done: Done) -> None:
+        """Record a job that ended, and then the trials that waited for it."""
+        flight = self.flying.pop(done.id)
+        trial = self._judge(flight, done)
+        self._record(flight, trial)
+        if flight.stage != "search":
+            return
+        key = flight.keys["evaluation"]
+        waiting = self.waiting.pop(key)
+        if key in self.known:
+            for other in waiting:
+                self._reuse(other, self.known[key])
+        elif waiting:  # the attempt broke, which says nothing about the candidate: the next equal trial tries again
+            self.waiting[key] = waiting[1:]
+            self._submit(waiting[0])
+
+    def _judge(self, flight: _Flight, done: Done) -> Trial:
+        """The trial that a job's end amounts to."""
+        plan = self.plan
+        if done.measurement is None:
+            return self._trial(flight, Status.FAILED, None, done, done.reason)
+        measurement = replace(done.measurement, metrics={**flight.costs, **done.measurement.metrics})
+        wanted = [objective.name for objective in plan.objectives] + [c.name for c in plan.constraints]
+        missing = [name for name in wanted if name not in measurement.metrics]
+        if done.pruned:
+            return self._trial(flight, Status.PRUNED, measurement, done, "stopped early by the executor's scheduler")
+        if missing:
+            have = ", ".join(sorted(measurement.metrics))
+            reason = f"no {missing[0]!r} was reported, which an objective or constraint needs; reported: {have}"
+            return self._trial(flight, Status.FAILED, None, done, reason)
+        reason = broken(plan.constraints, measurement.metrics)
+        return self._trial(flight, Status.INFEASIBLE if reason else Status.COMPLETE, measurement, done, reason)
+
+    def _reuse(self, flight: _Flight, known: _Known) -> None:
+        trial = self._trial(flight, known.status, known.measurement, reason=known.reason)
+        self._record(flight, replace(trial, source="cache", reuses=known.id))
+
+    def _trial(
+        self,
+        flight: _Flight,
+        status: Status,
+        measurement: Measurement | None,
+        done: Done | None = None,
+        reason: str = "",
+    ) -> Trial:
+        return Trial(
+            flight.id,
+            flight.candidate,
+            status,
+            flight.budget,
+            measurement,
+            stage=flight.stage,
+            of=flight.of,
+            reason=reason,
+            traceback=done.traceback if done else "",
+            keys=flight.keys,
+            seconds=done.seconds if done else 0.0,
+        )
+
+    # ---- recording -----------------------------------------------------------------------------------------------
+
+    def _record(self, flight: _Flight, trial: Trial) -> None:
+        with self.interrupts.shield():
+            self.plan.store.add(trial)
+            self._note_seconds(every=5.0)
+        if trial.stage == "search":
+            self._remember(trial)
+            self.ended[flight.number] = trial
+        else:
+            self.final[trial.id] = trial
+        self._show("trial" if trial.stage == "search" else "finalist", trial)
+
+    def _remember(self, trial: Trial) -> None:
+        """Keep what a later equal trial, and the weights on disk, depend on."""
+        key = trial.keys.get("evaluation")
+        usable = trial.status in (Status.COMPLETE, Status.INFEASIBLE) and trial.measurement is not None
+        if key is not None and usable and trial.source == "evaluated" and key not in self.known:
+            assert trial.measurement is not None
+            self.known[key] = _Known(trial.id, trial.status, trial.reason, trial.measurement)
+        if self.plan.finalists is not None and trial.complete and trial.source == "evaluated":
+            self.complete.append(trial)
+        if self.weights is not None:
+            if not trial.complete:
+                self.weights.useless(trial.id)
+            elif trial.source == "evaluated":
+                self.weights.measured(trial.id, losses(trial, self.plan.objectives))
+
+    def _show(self, kind: str, trial: Trial) -> None:
+        if self.plan.on_event is not None:
+            self.plan.on_event(Event(kind, trial, replace(self.outcome, seconds=self._seconds())))
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.began
+
+    def _note_seconds(self, every: float) -> None:
+        """Write the time down now and then, so that a killed session's time counts too."""
+        now = time.monotonic()
+        if now - self.noted >= every:
+            self.plan.store.note("seconds", self._seconds())
+            self.noted = now
+
+    def end(self, reason: str) -> Outcome:
+        """Write down how the session ended."""
+        self.outcome = replace(self.outcome, seconds=self._seconds(), stop_reason=reason)
+        with self.interrupts.shield():
+            self.plan.store.note("seconds", self.outcome.seconds)
+            self.plan.store.note("stop_reason", reason)
+        return self.outcome
+
+    # ---- finalists -----------------------------------------------------------------------------------------------
+
+    def retrain(self, top: int, budget: Budget) -> None:
+        """Evaluate the best trials again with a larger budget; those that have been are not repeated.
+
+        The best are those of the front by the first objective, then those that are on the front without it, and so on.
+        """
+        complete = sorted(self.complete, key=lambda trial: trial.id)
+        ranked = by_front([losses(trial, self.plan.objectives) for trial in complete])
+        have = {trial.of for trial in self.final.values()}
+        for trial in (complete[place] for place in ranked[:top]):
+            if trial.id in have:
+                continue
+            graph = trial.keys["graph"]
+            key = evaluation_key(graph, self.fingerprint, budget, self.eval_seed, "finalist")
+            keys = {"decisions": trial.keys["decisions"], "graph": graph, "evaluation": key}
+            costs = self.feasibility.look(trial.candidate).costs
+            new = self._new_id(self.final, self.recorded)
+            self._submit(_Flight(new, -1, trial.candidate, budget, keys, costs, "finalist", trial.id))
+        while self.flying:
+            self._collect(self.plan.executor.next())
+
+
+_CHANGED = (
+    "the space, the strategy, its fields, the seed or the code differ from those that made this run: resume with the "
+    "same ones, or search in a new folder"
+)
+
+
+def _short(candidate: Candidate) -> str:
+    text = candidate.decisions.text
+    return text if len(text) <= 200 else text[:200] + "…"

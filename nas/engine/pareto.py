@@ -1,0 +1,43 @@
+"""Orders of points to be minimised: by front, by crowding. moocore finds the fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Point = Sequence[float]
+
+
+def ranks(points: Sequence[Point]) -> list[int]:
+    """The number of each point's front: 0 for the points that nothing dominates, 1 for those left without these, …"""
+    if not points:
+        return []
+    if len(points[0]) == 1:  # fronts of one number are its distinct values
+        place = {value: rank for rank, value in enumerate(sorted({point[0] for point in points}))}
+        return [place[point[0]] for point in points]
+    import moocore
+    import numpy
+
+    return [int(rank) for rank in moocore.pareto_rank(numpy.asarray(points, dtype=float))]
+
+
+def by_front(points: Sequence[Point]) -> list[int]:
+    """Places of the points: front after front, in a front by the first objective, then as they came."""
+    front = ranks(points)
+    return sorted(range(len(points)), key=lambda place: (front[place], points[place][0], place))
+
+
+def crowding(points: Sequence[Point]) -> list[float]:
+    """The crowding distance of each point of one front: how far apart its neighbours are, infinite at the ends.
+
+    Reference: Deb et al. 2002, NSGA-II, section III.B. Differs: an objective in which all points agree adds nothing.
+    """
+    distance = [0.0] * len(points)
+    for axis in range(len(points[0]) if points else 0):
+        order = sorted(range(len(points)), key=lambda place: points[place][axis])
+        low, high = points[order[0]][axis], points[order[-1]][axis]
+        if low == high:
+            continue
+        distance[order[0]] = distance[order[-1]] = float("inf")
+        for before, place, after in zip(order, order[1:], order[2:], strict=False):
+            distance[place] += (points[after][axis] - points[before][axis]) / (high - low)
+    return distance

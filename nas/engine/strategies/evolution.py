@@ -1,0 +1,98 @@
+"""Regularized (ageing) evolution: the best of a sample has a child, and the oldest of the population dies."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.core.errors import RecipeError
+from nas.core.records import Candidate, Constraint, Objective, Trial
+from nas.core.registry import register
+from nas.core.seeds import generator
+from nas.engine.pareto import ranks
+from nas.engine.strategies.checks import probability, whole
+from nas.engine.strategies.ordering import Member, member
+from nas.engine.strategies.proposed import Proposed
+
+
+@register("strategy", "evolution")
+@dataclass
+class Evolution:
+    """Regularized evolution.
+
+    population: how many of the latest trials live. sample: how many of them compete to be a parent, drawn with
+        replacement. mutations: decisions that a child changes. crossover: probability that a child has two parents
+        before it is mutated. tries: draws of a child before a repetition of an earlier proposal is accepted.
+
+    Reference: Real et al. 2019, Regularized Evolution for Image Classifier Architecture Search, arXiv:1802.01548,
+    algorithm 1. Differs: the population is smaller (100 there), children that were proposed before are drawn anew,
+    crossover is possible, infeasible trials live too but lose to feasible ones (Deb's rules), and with several
+    objectives a parent is drawn from the sample's non-dominated members.
+    """
+
+    space: Any
+    objectives: Sequence[Objective]
+    constraints: Sequence[Constraint] = ()
+    seed: int = 0
+    population: int = 50
+    sample: int = 10
+    mutations: int = 1
+    crossover: float = 0.0
+    tries: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("population", "sample", "mutations"):
+            whole("evolution", name, getattr(self, name), 1)
+        whole("evolution", "tries", self.tries, 0)
+        probability("evolution", "crossover", self.crossover)
+        if self.sample > self.population:
+            raise RecipeError(
+                f"strategy evolution: sample is {self.sample}, more than the population of {self.population}"
+            )
+        self._living: deque[Member] = deque(maxlen=self.population)
+        self._proposed = Proposed(self.space, self.tries)
+        self._asked = 0
+
+    def ask(self) -> Candidate | None:
+        """A random candidate until the population is full, then children; None when the space is exhausted."""
+        if self._proposed.exhausted:
+            return None
+        rng = generator(self.seed, "evolution", self._asked)
+        first = self._asked < self.population or not self._living
+        self._asked += 1
+        candidate = self._proposed.draw(lambda: self._newcomer(rng) if first else self._child(rng))
+        self._proposed.add(candidate)
+        return candidate
+
+    def tell(self, trial: Trial) -> None:
+        """The trial is born; the oldest dies when there are too many."""
+        born = member(trial, self.objectives, self.constraints)
+        if born is not None:
+            self._living.append(born)
+
+    def _newcomer(self, rng: random.Random) -> Candidate:
+        candidate: Candidate = self.space.sample(rng)
+        return candidate.made_by("evolution")
+
+    def _child(self, rng: random.Random) -> Candidate:
+        parent = self._parent(rng)
+        parents, candidate = [parent.id], parent.candidate
+        if rng.random() < self.crossover:
+            other = self._parent(rng)
+            parents.append(other.id)
+            candidate = self.space.crossover(candidate, other.candidate, rng)
+        candidate = self.space.mutate(candidate, rng, self.mutations)
+        return candidate.made_by("evolution", *parents)
+
+    def _parent(self, rng: random.Random) -> Member:
+        """The winner of a sample."""
+        drawn = [self._living[rng.randrange(len(self._living))] for _ in range(self.sample)]
+        least = min(entry.violation for entry in drawn)
+        best = [entry for entry in drawn if entry.violation == least]
+        if least == 0.0:
+            front = ranks([entry.point for entry in best])
+            best = [entry for entry, rank in zip(best, front, strict=True) if rank == 0]
+        return rng.choice(best)
