@@ -1,0 +1,244 @@
+"""Trials as rows of a database and back; `Row`, the light form of a trial that tables, fronts and reports read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Container, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas.core.errors import GraphError, NASError, StoreError
+from nas.core.graph import Graph, Node
+from nas.core.records import Budget, Candidate, Decisions, Measurement, Status, Trial
+from nas.core.values import FrozenDict
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A trial without its graph, curve, notes and traceback: ten thousand of them load in a fraction of a second."""
+
+    id: int
+    status: Status
+    stage: str
+    of: int | None
+    source: str
+    reuses: int | None
+    reason: str
+    decisions: Mapping[str, Any]
+    parents: tuple[int, ...]
+    proposer: str
+    budget: Budget
+    seconds: float
+    metrics: Mapping[str, float]
+
+    @property
+    def complete(self) -> bool:
+        return self.status is Status.COMPLETE
+
+
+EVALUATION = "evaluation"
+"""The kind of key, in `Trial.keys`, by which a measurement that was paid for is found again."""
+
+ROW_COLUMNS = (
+    "id",
+    "status",
+    "stage",
+    "of",
+    "source",
+    "reuses",
+    "reason",
+    "decisions",
+    "parents",
+    "proposer",
+    "budget_amount",
+    "budget_unit",
+    "seconds",
+    "metrics",
+)
+
+
+def dump(value: Any, what: str) -> str:
+    """`value` as JSON; scalars of numpy and torch become plain numbers. Raises StoreError, naming `what`."""
+    try:
+        return json.dumps(value, separators=(",", ":"), default=_plain)
+    except (TypeError, ValueError) as error:
+        raise StoreError(
+            f"{what} cannot be written as JSON ({error}); use numbers, texts, lists and mappings of these"
+        ) from error
+
+
+def load(text: str, what: str) -> Any:
+    """The value that `dump` wrote. Raises StoreError, naming `what`, when the text is damaged."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise StoreError(f"{what} is damaged in the store: {text[:60]!r} is no JSON ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+
+def _text(text: str) -> str:
+    """`text` with what no database takes (lone surrogates, as file names may hold, and NUL) spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+
+
+def _seconds(value: float, what: str) -> float:
+    if not math.isfinite(value):
+        raise StoreError(f"{what} took {value!r} seconds; expected a finite number")
+    return float(value)
+
+
+def pack(trial: Trial) -> dict[str, Any]:
+    """The columns of a trial; its graph stands by digest. Raises StoreError for a value that JSON cannot hold."""
+    candidate, measurement, what = trial.candidate, trial.measurement, f"trial {trial.id}"
+    measured = measurement is not None
+    return {
+        "id": trial.id,
+        "status": trial.status.value,
+        "stage": trial.stage,
+        "of": trial.of,
+        "source": trial.source,
+        "reuses": trial.reuses,
+        "reason": _text(trial.reason),
+        "traceback": _text(trial.traceback),
+        "decisions": dump(candidate.decisions, f"{what}: decisions"),
+        "graph": candidate.graph.digest,
+        "parents": dump(candidate.parents, f"{what}: parents"),
+        "proposer": _text(candidate.proposer),
+        "budget_amount": dump(trial.budget.amount, f"{what}: budget"),
+        "budget_unit": trial.budget.unit,
+        "evaluation_key": trial.keys.get(EVALUATION),
+        "keys": dump(trial.keys, f"{what}: keys"),
+        "seconds": _seconds(trial.seconds, what),
+        "metrics": dump(measurement.metrics, f"{what}: metrics") if measured else None,
+        "measured_seconds": _seconds(measurement.seconds, f"{what}: its measurement") if measured else None,
+        "curve": dump(measurement.curve, f"{what}: curve") if measured else None,
+        "notes": dump(measurement.notes, f"{what}: notes") if measured else None,
+    }
+
+
+def unpack(row: Any, graph: Graph) -> Trial:
+    """The trial of a full row. Raises StoreError when a column is damaged."""
+    what = f"trial {row.id}"
+    try:
+        return Trial(
+            id=row.id,
+            candidate=Candidate(
+                Decisions(load(row.decisions, what)), graph, tuple(load(row.parents, what)), row.proposer
+            ),
+            status=Status(row.status),
+            budget=Budget(load(row.budget_amount, what), row.budget_unit),
+            measurement=_measurement(row, what),
+            stage=row.stage,
+            of=row.of,
+            source=row.source,
+            reuses=row.reuses,
+            reason=row.reason,
+            traceback=row.traceback,
+            keys=load(row.keys, what),
+            seconds=row.seconds,
+        )
+    except StoreError:
+        raise
+    except (NASError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{what} is damaged in the store: {error}") from error
+
+
+def _measurement(row: Any, what: str) -> Measurement | None:
+    if row.metrics is None:
+        return None
+    return Measurement(
+        load(row.metrics, what), row.measured_seconds, tuple(load(row.curve, what)), load(row.notes, what)
+    )
+
+
+def unpack_row(row: Any) -> Row:
+    """The light form of a row that has ROW_COLUMNS, in their order. Raises StoreError when a column is damaged."""
+    id_, status, stage, of, source, reuses, reason, decisions, parents, proposer, amount, unit, seconds, metrics = row
+    what = f"trial {id_}"
+    try:
+        return Row(
+            id=id_,
+            status=Status(status),
+            stage=stage,
+            of=of,
+            source=source,
+            reuses=reuses,
+            reason=reason,
+            decisions=load(decisions, what),
+            parents=tuple(load(parents, what)),
+            proposer=proposer,
+            budget=Budget(load(amount, what), unit),
+            seconds=seconds,
+            metrics=load(metrics, what) if metrics is not None else {},
+        )
+    except StoreError:
+        raise
+    except (NASError, TypeError, ValueError) as error:
+        raise StoreError(f"{what} is damaged in the store: {error}") from error
+
+
+def pack_graph(graph: Graph, written: Container[str] = ()) -> dict[str, str]:
+    """Digest → JSON text of the graph and of every graph nested in it, those in `written` left out.
+
+    A text is that of `Graph.to_dict`, save that a nested graph stands as `{"graph": DIGEST}`: a cell that is repeated
+    in a network, and over a search, is written once.
+    """
+    bodies: dict[str, str] = {}
+    _pack_into(graph, written, bodies)
+    return bodies
+
+
+def _pack_into(graph: Graph, written: Container[str], bodies: dict[str, str]) -> None:
+    if graph.digest in written or graph.digest in bodies:
+        return
+    nodes: list[dict[str, Any]] = []
+    for node in graph.nodes:
+        if isinstance(node.op, Graph):
+            _pack_into(node.op, written, bodies)
+        op = node.op if isinstance(node.op, str) else {"graph": node.op.digest}
+        nodes.append({"name": node.name, "op": op, "attributes": dict(node.attributes), "inputs": node.inputs})
+    bodies[graph.digest] = dump({"inputs": graph.inputs, "nodes": nodes, "outputs": dict(graph.outputs)}, "graph")
+
+
+def nested_in(body: str) -> list[str]:
+    """Digests of the graphs that a graph's text refers to. Raises StoreError when the text is no graph."""
+    try:
+        return [node["op"]["graph"] for node in load(body, "graph")["nodes"] if not isinstance(node["op"], str)]
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"a graph is damaged in the store: {body[:60]!r} ({type(error).__name__}: {error})") from error
+
+
+def unpack_graph(digest: str, bodies: Mapping[str, str], known: MutableMapping[str, Graph]) -> Graph:
+    """The graph of a digest, made from `bodies` and from what is `known`; what is made becomes known.
+
+    Raises: StoreError when a text is missing or no graph.
+    """
+    graph = known.get(digest)
+    if graph is not None:
+        return graph
+    if digest not in bodies:
+        raise StoreError(f"graph {digest} is missing in the store, which is damaged")
+    data = load(bodies[digest], f"graph {digest}")
+    try:
+        nodes = tuple(
+            Node(
+                row["name"],
+                row["op"] if isinstance(row["op"], str) else unpack_graph(row["op"]["graph"], bodies, known),
+                FrozenDict(row["attributes"]),
+                tuple(row["inputs"]),
+            )
+            for row in data["nodes"]
+        )
+        graph = Graph(tuple(data["inputs"]), nodes, tuple(data["outputs"].items()))
+    except (GraphError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"graph {digest} is damaged in the store ({type(error).__name__}: {error})") from error
+    known[digest] = graph
+    return graph
