@@ -1,5 +1,5 @@
-"""The concrete search spaces, each declared once in a file of its own."""
+"""The concrete search spaces, each declared once in a file of its own; importing this registers them all."""
 
-from search_spaces import nas_bench_201, nas_bench_macro
+from search_spaces import cnn, nas_bench_101, nas_bench_201, nas_bench_macro, tree
 
-__all__ = ["nas_bench_201", "nas_bench_macro"]
+__all__ = ["cnn", "nas_bench_101", "nas_bench_201", "nas_bench_macro", "tree"]

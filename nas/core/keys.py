@@ -7,7 +7,9 @@ one labelled node, so nesting counts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from nas.core.graph import Graph, split
 from nas.core.operations import find
@@ -28,6 +30,9 @@ def graph_key(graph: Graph) -> str:
 def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage: str = "search") -> str:
     """The key of a number: a graph's key, the evaluator's fingerprint, the budget, the seed and the stage."""
     return "e1:" + digest(canonical([graph, evaluator, budget.amount, budget.unit, seed, stage]))
+
+
+_Colour = TypeVar("_Colour", str, tuple[int, str, str])
 
 
 class _Labelled:
@@ -72,7 +77,7 @@ class _Labelled:
             for node, operands in enumerate(self.operands):
                 sources = [[ranks[source], output] for source, output in operands]
                 if self.commutes[node]:
-                    sources.sort()  # type: ignore[type-var]
+                    sources.sort()
                 rows.append((ranks[node], repr(sources), repr(sorted(map(repr, heard[node])))))
             finer = _ranked(rows)
             if max(finer) == max(ranks):
@@ -98,11 +103,11 @@ class _Labelled:
         for node, rank in enumerate(ranks):
             sources = [[ranks[source], output] for source, output in self.operands[node]]
             if self.commutes[node]:
-                sources.sort()  # type: ignore[type-var]
+                sources.sort()
             rows[rank] = [self.labels[node], sources]
         return canonical([rows, sorted([ranks[node], mark] for node, mark in self.marks)])
 
 
-def _ranked(colours: list[str] | list[tuple[int, str, str]]) -> list[int]:
-    order = {colour: rank for rank, colour in enumerate(sorted(set(colours)))}  # type: ignore[type-var]
-    return [order[colour] for colour in colours]  # type: ignore[index]
+def _ranked(colours: Sequence[_Colour]) -> list[int]:
+    order = {colour: rank for rank, colour in enumerate(sorted(set(colours)))}
+    return [order[colour] for colour in colours]

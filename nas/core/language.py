@@ -65,7 +65,8 @@ def op(operation: str | type, /, **attributes: Any) -> Part:
         raise GraphError(
             f"op: {operation!r} is a {type(operation).__name__}; expected a name or a torch.nn.Module class"
         )
-    return Op(op=operation, attributes=tuple((name, _setting(v, f"op {operation!r}: {name}")) for name, v in attributes.items()))  # fmt: skip
+    where = f"op {operation!r}"
+    return Op(op=operation, attributes=tuple((name, _setting(v, f"{where}: {name}")) for name, v in attributes.items()))
 
 
 def seq(*parts: Part, **named: Part) -> Part:
@@ -85,7 +86,9 @@ def seq(*parts: Part, **named: Part) -> Part:
 
 
 def parallel(*parts: Part, merge: Any = "add", fit: Any = None, **named: Part) -> Part:
-    """Parts side by side from one input, merged by 'add', 'concat', 'mean', 'mul' or 'max' (or a choice of these).
+    """Parts side by side from one input, merged by 'add', 'concat', 'mean', 'mul', 'max', or a choice of these.
+
+    'join' concatenates and brings the width back to that of the first operand by a 1×1 convolution.
 
     fit: what to do where operands differ in shape: None refuses them; 'project' puts a 1×1 projection (and a stride
     or resize) on each operand that differs from the first; 'crop' cuts channels to the narrowest; 'pad' adds zeros to
@@ -125,7 +128,8 @@ def some_of(
         )
     if not parts:
         pairs = tuple((str(value), value) for _, value in pairs)
-    return SomeOf(options=pairs, at_least=at_least, at_most=most, merge=_merge(merge, "some_of"), fit=_fit(fit, "some_of"))  # fmt: skip
+    joined = _merge(merge, "some_of")
+    return SomeOf(options=pairs, at_least=at_least, at_most=most, merge=joined, fit=_fit(fit, "some_of"))
 
 
 def optional(part: Part | str) -> Any:
@@ -147,8 +151,12 @@ def repeat(part: Part, times: Any) -> Part:
 
 
 def tie(name: str, part: Any) -> Any:
-    """The same decisions wherever this tie stands, at the address `name`. A part, or a choice of values."""
-    check_name(name, "tie")
+    """The same decisions wherever this tie stands, at the address `name` ('cell', 'cell/width').
+
+    It ties a part, or a choice of values.
+    """
+    for word in str(name).split("/"):
+        check_name(word, "tie")
     return Tie(tie=name, part=_check_part(f"tie {name!r}", part))
 
 
@@ -183,7 +191,8 @@ def dag(
     """A directed acyclic graph: name → `(part, sources)` or `(part, sources, merge)`.
 
     sources: a name, a choice of names (`one_of("a", "b")`, `some_of("a", "b")`), `optional("a")`, or a list of these.
-    merge: how several sources meet before a part that takes one: 'add' (default), …, or `(merge, fit)`.
+    merge: how several sources meet before the part: 'add', …, or `(merge, fit)`. Without it operations take them as
+        operands, in order, and anything else gets their sum.
     outputs: output name → node, or a list of nodes; the last node if not given.
     """
     known = list(inputs)
@@ -193,15 +202,18 @@ def dag(
         if not isinstance(row, tuple) or not 2 <= len(row) <= 3:
             raise GraphError(f"dag: {name!r} is {row!r}; expected (part, sources) or (part, sources, merge)")
         part, sources = _check_part(f"dag: {name!r}", row[0]), row[1]
-        merge, fit = (row[2] if isinstance(row[2], tuple) else (row[2], None)) if len(row) == 3 else ("add", None)
+        merge, fit = (row[2] if isinstance(row[2], tuple) else (row[2], None)) if len(row) == 3 else (None, None)
         listed = tuple(sources) if isinstance(sources, list | tuple) else (sources,)
         for source in listed:
             for named in _source_names(source, name):
                 if named.partition(":")[0] not in known:
-                    raise GraphError(f"dag: {name!r} takes {named!r}, which is no input or earlier node; {nearest(named, known)}")  # fmt: skip
+                    raise GraphError(
+                        f"dag: {name!r} takes {named!r}, which is no input or earlier node; {nearest(named, known)}"
+                    )
         if name in known:
             raise GraphError(f"dag: {name!r} is given twice")
-        entries.append(Entry(name, part, listed, _merge(merge, f"dag {name!r}"), _fit(fit, f"dag {name!r}")))
+        how = None if merge is None else _merge(merge, f"dag {name!r}")
+        entries.append(Entry(name, part, listed, how, _fit(fit, f"dag {name!r}")))
         known.append(name)
     if not entries:
         raise GraphError("dag: no nodes; give at least one")

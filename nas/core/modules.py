@@ -1,4 +1,4 @@
-"""Torch modules and functions that `torch.nn` lacks. Exports copy what they use from here, so this file imports torch only.
+"""Torch modules and functions that `torch.nn` lacks. Exports copy what they use, so this file imports torch only.
 
 Shapes: N batch, C channels, H height, W width, L length, D features.
 """
@@ -90,7 +90,7 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         def split(x: Tensor) -> Tensor:
-            return x.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (N, heads, L, D / heads)
+            return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (N, heads, L, D / heads)
 
         mixed = torch.nn.functional.scaled_dot_product_attention(split(query), split(key), split(value))
         return mixed.transpose(1, 2).flatten(2)  # (N, L, D)

@@ -82,8 +82,6 @@ class Part:
     label: str = field(default="", kw_only=True)
 
     default_name: ClassVar[str] = "part"
-    takes: ClassVar[int | None] = 1
-    """How many operands it takes; None: any number."""
 
     def structure(self) -> tuple[Item, ...]:
         """The decisions it holds, in the order in which they are taken."""
@@ -148,7 +146,6 @@ class Op(Part):
 
     op: str = ""
     attributes: tuple[tuple[str, Setting], ...] = ()
-    takes: ClassVar[int | None] = None
 
     @property
     def name(self) -> str:
@@ -222,13 +219,13 @@ class SomeOf(Part):
             yield Choose("", subsets, "subset")
             return
         subs = {label: Sub(label, option) for label, option in self.options if isinstance(option, Part)}
-        yield Choose("paths", subsets, "subset", lambda option: tuple(subs[label] for label in option))  # type: ignore[union-attr]
+        yield Choose("paths", subsets, "subset", lambda option: tuple(subs[str(label)] for label in option))  # type: ignore[union-attr]
         yield from _subs((("merge", self.merge), ("fit", self.fit)))
 
     def assemble(self, at: str, world: World) -> Any:
         if not self.of_parts:
             values = dict(self.options)
-            return tuple(values[label] for label in world.decisions[at])  # type: ignore[union-attr]
+            return tuple(values[str(label)] for label in world.decisions[at])  # type: ignore[union-attr]
         taken = world.decisions[join(at, "paths")]
         paths = [(label, option) for label, option in self.options if label in taken]  # type: ignore[operator]
         return merged(paths, self.merge, self.fit, at, world)
@@ -297,10 +294,8 @@ class Seq(Part):
         return Piece(Graph(("x",), tuple(nodes), (("y", last),)), FrozenDict())
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
-        parts = tuple((name, change(part)) for name, part in self.parts)
-        if any(part is None for _, part in parts):
-            return None
-        return replace(self, parts=parts)
+        parts = [(name, changed) for name, part in self.parts if (changed := change(part)) is not None]
+        return replace(self, parts=tuple(parts)) if len(parts) == len(self.parts) else None
 
     __hash__ = Part.__hash__
 
@@ -367,10 +362,8 @@ class Parallel(Part):
         return merged(self.parts, self.merge, self.fit, at, world)
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
-        parts = tuple((name, change(part)) for name, part in self.parts)
-        if any(part is None for _, part in parts):
-            return None
-        return replace(self, parts=parts)
+        parts = [(name, changed) for name, part in self.parts if (changed := change(part)) is not None]
+        return replace(self, parts=tuple(parts)) if len(parts) == len(self.parts) else None
 
     __hash__ = Part.__hash__
 
@@ -392,13 +385,21 @@ def merged(paths: Sequence[tuple[str, Setting]], merge: Setting, fit: Setting, a
 
 @dataclass(frozen=True)
 class Entry:
-    """A node of a `Dag`: a part, its sources (names, choices of names, optional names), and how several are merged."""
+    """A node of a `Dag`: a part, its sources (names, choices of names, optional names), and how several are merged.
+
+    merge None: operations take all sources as operands, anything else gets their sum.
+    """
 
     name: str
     part: Part
     sources: tuple[Setting, ...]
-    merge: Setting = "add"
+    merge: Setting = None
     fit: Setting = None
+
+    @property
+    def merges(self) -> Setting:
+        """How several sources are merged before the part; None: they are its operands."""
+        return "add" if self.merge is None and not _takes_operands(self.part) else self.merge
 
 
 @dataclass(frozen=True)
@@ -425,12 +426,8 @@ class Dag(Part):
     outputs: tuple[tuple[str, str], ...] = ()
     default_name: ClassVar[str] = "dag"
 
-    @property
-    def takes(self) -> int:  # type: ignore[override]
-        return len(self.inputs)
-
     def _edges(self, entry: Entry) -> list[tuple[str, Setting]]:
-        """Names of an entry's open sources. One open source is `input`; several are numbered; edges name their source."""
+        """Names of an entry's sources: one open source is `input`, several are numbered, edges name their source."""
         several = sum(isinstance(s, Part) and not isinstance(s, Edge) for s in entry.sources) > 1
         named: list[tuple[str, Setting]] = []
         for place, source in enumerate(entry.sources, 1):
@@ -460,8 +457,8 @@ class Dag(Part):
             if piece is None:  # an optional part that was left out passes its one source on
                 nodes[entry.name] = Node(entry.name, "identity", FrozenDict(), tuple(sources))
                 continue
-            if len(sources) > 1 and not _takes_many(entry.part):
-                how = str(settle(entry.merge, join(at, f"{entry.name}/merge"), world))
+            if len(sources) > 1 and entry.merges is not None:
+                how = str(settle(entry.merges, join(at, f"{entry.name}/merge"), world))
                 fit = settle(entry.fit, join(at, f"{entry.name}/fit"), world)
                 merge = f"{entry.name}_{how}"
                 nodes[merge] = Node(merge, how, FrozenDict({} if fit is None else {"fit": fit}), tuple(sources))
@@ -485,15 +482,16 @@ class Dag(Part):
     __hash__ = Part.__hash__
 
 
-def _takes_many(part: Part) -> bool:
+def _takes_operands(part: Part) -> bool:
+    """Whether a part takes several sources as they are: an operation, a choice of operations, a dag with its inputs."""
     if isinstance(part, OneOf):
-        return part.of_parts and all(_takes_many(option) for _, option in part.options if isinstance(option, Part))
+        return part.of_parts and all(_takes_operands(option) for _, option in part.options if isinstance(option, Part))
     if isinstance(part, Tie | Optional):
-        return _takes_many(part.part)
-    return (part.takes is None and getattr(part, "op", "") in MERGES) or (isinstance(part, Dag) and part.takes > 1)
+        return _takes_operands(part.part)
+    return isinstance(part, Op) or (isinstance(part, Dag) and len(part.inputs) > 1)
 
 
-MERGES = ("add", "concat", "mean", "mul", "max")
+MERGES = ("add", "concat", "mean", "mul", "max", "join")
 """Operations that merge any number of operands."""
 
 

@@ -1,4 +1,4 @@
-"""What is known of a graph before anything is built: shapes, parameters, MACs, training memory, and whether a path exists.
+"""What is known of a graph before anything is built: shapes, parameters, MACs, memory, and whether a path exists.
 
 Pure Python and memoised by value, so a repeated cell is worked out once.
 """

@@ -49,7 +49,7 @@ class Space:
 
     part: what the networks are made of. inputs: one `InputSpec`, or name → InputSpec in the order in which the part
     takes them. classes: what `op("head")` and other operations with an attribute `classes` use where it is not given;
-    a mapping of output name → classes where outputs differ.
+    a mapping of output name → classes where outputs differ. spell, spellings, parse: the notation of a benchmark.
 
     Raises: GraphError naming the address: an unknown operation or attribute, an illegal value of any option, two
         choices with one address, tied parts that differ.
@@ -62,6 +62,7 @@ class Space:
         classes: int | Mapping[str, int] | None = None,
         *,
         spell: Callable[[Graph], str] | None = None,
+        spellings: Callable[[Graph], Iterator[str]] | None = None,
         parse: Callable[[Space, str], Candidate] | None = None,
     ) -> None:
         if not isinstance(part, Part):
@@ -70,7 +71,7 @@ class Space:
         for name in self.inputs:
             check_name(name, "Space input")
         self.classes = classes
-        self._spell, self._parse = spell, parse
+        self._spell, self._spellings, self._parse = spell, spellings, parse
         vocabulary = next((spec.vocabulary for spec in self.inputs.values() if spec.vocabulary), None)
         self.part = _settled(part, {"classes": classes, "vocabulary": vocabulary})
         self._check()
@@ -209,8 +210,7 @@ class Space:
         def take(choice: Choice) -> Value:
             if choice.address == address:
                 return option
-            held = candidate.decisions.get(choice.address)
-            return held if choice.address in candidate.decisions else fresh(choice)
+            return candidate.decisions[choice.address] if choice.address in candidate.decisions else fresh(choice)
 
         return self._candidate(walk.decide(self.part, take))
 
@@ -265,6 +265,12 @@ class Space:
             raise NotInSpaceError("this space has no notation of its own; only benchmark spaces do")
         return self._spell(graph)
 
+    def spellings(self, graph: Graph) -> Iterator[str]:
+        """Every text of a graph, where the benchmark's notation has several for one network; the first is `spell`'s."""
+        yield self.spell(graph)
+        if self._spellings is not None:
+            yield from self._spellings(graph)
+
     def parse(self, text: str) -> Candidate:
         """The candidate that a text in the benchmark's own notation spells. Raises NotInSpaceError."""
         if self._parse is None:
@@ -301,9 +307,12 @@ def _draw(choice: Choice, rng: random.Random) -> Value:
 
 def _other(choice: Choice, option: Value, rng: random.Random) -> Value:
     if isinstance(choice.options, Subsets):
-        return rng.choice(list(_others(choice, option)))
+        near: Value = rng.choice(list(_others(choice, option)))
+        return near
     place = rng.randrange(len(choice.options) - 1)
-    return choice.options[place + (place >= choice.options.index(option))]
+    held = list(choice.options).index(option)
+    other: Value = choice.options[place + (place >= held)]
+    return other
 
 
 def _others(choice: Choice, option: Value) -> Iterator[Value]:
@@ -337,7 +346,9 @@ def _settled(part: Part, context: Mapping[str, Any]) -> Part:
             for name, value in context.items():
                 if name in attributes and name not in given and value is not None:
                     if isinstance(value, Mapping):
-                        raise GraphError(f"op {changed.op!r}: outputs differ in {name} ({dict(value)}); write op({changed.op!r}, {name}=…) in each")  # fmt: skip
+                        raise GraphError(
+                            f"op {changed.op!r}: outputs differ in {name} ({dict(value)}); say {name}=… in each"
+                        )
                     changed = replace(changed, attributes=(*changed.attributes, (name, value)))
         return changed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 from typing import overload
 
@@ -73,7 +73,7 @@ class Subsets(Sequence[tuple[str, ...]]):
         if not isinstance(value, tuple) or not self.at_least <= len(value) <= self.at_most:
             return False
         places = [self.labels.index(label) for label in value if label in self.labels]
-        return len(places) == len(value) and all(a < b for a, b in zip(places, places[1:], strict=False))
+        return len(places) == len(value) and all(a < b for a, b in pairwise(places))
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         for size in range(self.at_least, self.at_most + 1):

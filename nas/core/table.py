@@ -154,7 +154,8 @@ class Operation:
         least, most = self.arity
         if len(shapes) < least or (most is not None and len(shapes) > most):
             wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
-            raise ShapeError(f"{self.name} takes {wanted} operands, got {len(shapes)}")
+            hint = "; in a dag, say how they merge: (part, sources, 'add')" if most == 1 else ""
+            raise ShapeError(f"{self.name} takes {wanted} operand{'s' * (most != 1)}, got {len(shapes)}{hint}")
         return self.function(*shapes, **attributes)
 
 

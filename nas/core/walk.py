@@ -19,6 +19,9 @@ State: TypeAlias = frozenset[tuple[str, Value]]
 """Ties already decided: (name, option), where the option is None for a tied part."""
 
 NOTHING: State = frozenset()
+Agenda: TypeAlias = "tuple[str, Item, Agenda] | None"
+"""What is still to be decided, nearest first."""
+
 LIMIT = 200_000
 """Most addresses that a space may have when all of them are listed."""
 
@@ -172,8 +175,8 @@ class Counter:
                     inner = item.part.structure()
                     state, index = self._place(item.name, inner, state | own, index, rest, taken)
             elif item.then is None and not item.tied:
-                option, index = divmod(index, rest(state))
-                taken[join(at, item.name)] = item.options[option]
+                number, index = divmod(index, rest(state))
+                taken[join(at, item.name)] = item.options[number]
             else:
                 for option, own in self._open(item, state):
                     active = item.active(option)
@@ -199,7 +202,6 @@ class Counter:
 
 def listing(part: Part) -> Iterator[dict[str, Value]]:
     """All decisions, in the order of `Counter.number`: the last choice changes first."""
-    Agenda: TypeAlias = "tuple[str, Item, Agenda] | None"
 
     def push(at: str, items: Sequence[Item], agenda: Agenda) -> Agenda:
         for item in reversed(items):

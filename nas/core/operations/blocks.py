@@ -12,6 +12,7 @@ from nas.core.parts import Part
 from nas.core.table import (
     Activation,
     Factor,
+    Fit,
     Flag,
     Fraction,
     Kernel,
@@ -138,6 +139,18 @@ def project(x: Shape, *, width: Width = None, size: Size = None) -> Part:
         conv=op("conv", width=width, kernel=1, stride=stride, act=None),
         resize=op("resize", height=wanted[0], width=wanted[1]) if reached != tuple(wanted) else None,
     )
+
+
+@operation(arity=(1, None))
+def join(*shapes: Shape, fit: Fit = None) -> Part:
+    """Operands side by side, then a 1×1 convolution back to the width of the first."""
+    inputs = tuple(f"x{place}" for place in range(1, len(shapes) + 1))
+    image(shapes[0], "join")
+    nodes = {
+        "concat": (op("concat", fit=fit), list(inputs)),
+        "conv": (op("conv", width=shapes[0][0], kernel=1), "concat"),
+    }
+    return dag(nodes, inputs=inputs)
 
 
 @operation()

@@ -198,7 +198,8 @@ def max_pool(x: Shape, *, kernel: Positive = 3, stride: Positive = 1, padding: P
 def avg_pool(x: Shape, *, kernel: Positive = 3, stride: Positive = 1, padding: Padding = None) -> Layer:
     """The mean of each window; padding is not counted."""
     shape, pad = _pool(x, kernel, stride, padding, "avg_pool")
-    return Layer(shape, _pool_call("AvgPool2d", kernel, stride, pad, FrozenDict({"count_include_pad": False} if pad else {})))  # fmt: skip
+    extra = FrozenDict({"count_include_pad": False} if pad else {})
+    return Layer(shape, _pool_call("AvgPool2d", kernel, stride, pad, extra))
 
 
 @operation()
@@ -237,7 +238,8 @@ def dropout(x: Shape, *, p: Fraction = 0.1) -> Layer:
 def upsample(x: Shape, *, factor: Positive = 2) -> Layer:
     """Each pixel repeated `factor` times in both directions."""
     channels, height, across = image(x, "upsample")
-    return Layer((channels, height * factor, across * factor), Call("nn.Upsample", (), FrozenDict({"scale_factor": factor})))  # fmt: skip
+    call = Call("nn.Upsample", (), FrozenDict({"scale_factor": factor}))
+    return Layer((channels, height * factor, across * factor), call)
 
 
 @operation()

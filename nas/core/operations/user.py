@@ -35,8 +35,9 @@ def user_operation(text: str) -> Operation:
     for name in FILLED:
         if name in inspect.signature(cls).parameters or open_ended:
             attributes[name] = Attribute(name, None, _ANY)
-    forward = [p for p in inspect.signature(cls.forward).parameters.values()][1:]
-    positional = [p for p in forward if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]  # fmt: skip
+    forward = list(inspect.signature(cls.forward).parameters.values())[1:]
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [p for p in forward if p.kind in by_place]
     many = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in forward)
     least = sum(p.default is inspect.Parameter.empty for p in positional)
     return Operation(text, _dry(text, cls), attributes, (max(least, 1), None if many else len(positional)))
