@@ -8,6 +8,6 @@
 Importing this package registers every part in it and imports neither torch nor pandas.
 """
 
-from evaluators import data
+from evaluators import data, table
 
-__all__ = ["data"]
+__all__ = ["data", "table"]

@@ -1,0 +1,195 @@
+"""Evaluator `table`: results that others have measured, looked up by the space's own spelling of a network.
+
+A whole search takes seconds, so strategies can be compared over many seeds. A benchmark's table has validation and test
+columns; they are named apart here, and one column cannot be both. Metrics named `test_…` are for the reader of the
+results: no search may follow them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from evaluators.metrics import metric
+from evaluators.paths import find
+from evaluators.rows import Rows, read
+from nas.core.errors import EvaluationError, NotInSpaceError, RecipeError, nearest
+from nas.core.records import Budget, Candidate, Measurement, Metric
+from nas.core.registry import register
+from nas.core.seeds import generator
+from nas.core.values import canonical
+
+if TYPE_CHECKING:
+    from nas.core.space import Space
+
+Columns = Mapping[str, "str | Sequence[str] | Mapping[float, str | Sequence[str]]"]
+"""Metric → a column; several, of which the mean is taken; or epochs → one of these."""
+
+
+@register("evaluator", "table")
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Known results.
+
+    path: a Parquet or CSV file, one row per network.
+    columns: metric → column, as in {val_accuracy: val_acc_ep200, test_accuracy: test_acc_ep200}; a list of columns
+        stands for their mean; {val_accuracy: {12: val_acc_ep12, 200: val_acc_ep200}} has one column per budget of
+        epochs, and a budget in between gets the one below.
+    key: the column that holds what `space.spell(graph)` gives.
+    scale: metric → a factor, as in {val_accuracy: 100} where a column holds fractions.
+    noise: metric → standard deviation of a Gaussian that is added, the same for the same network and seed.
+    seconds: the column of what an evaluation took in seconds; it is reported, not waited for.
+    join: further files, as in {path: latency.parquet, on: arch_index}; their columns can be named above.
+
+    Raises: DataError for files that cannot be read; RecipeError for an unknown column (with the nearest), for one
+        column under both a `val_` and a `test_` metric, and for a table that does not fit the space.
+    """
+
+    path: str
+    columns: Columns
+    space: Space | None = None
+    key: str = "arch"
+    scale: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, float] = field(default_factory=dict)
+    seconds: str | None = None
+    join: Mapping[str, str] | Sequence[Mapping[str, str]] = ()
+
+    in_process: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", str(find(self.path, "table")))
+        if not isinstance(self.columns, Mapping) or not self.columns:
+            raise RecipeError("table: columns is empty; expected metric: column, as in {val_accuracy: val_acc_ep200}")
+        for name, given in (("scale", self.scale), ("noise", self.noise)):
+            for of in given:
+                if of not in self.columns:
+                    raise RecipeError(f"table: {name} of {of!r}, which no column gives; {nearest(of, self.columns)}")
+        for name in self.columns:
+            metric(name)
+        self._refuse_shared_columns()
+        if self.space is not None:
+            self._check_space(self.space)
+
+    # ---- the role ------------------------------------------------------------------------------------------------
+
+    def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:
+        """The row of a candidate.
+
+        Raises: EvaluationError when the table has no such row, or no number in it; RecipeError without a space.
+        """
+        if self.space is None:
+            raise RecipeError("table: no space is given; it is needed to spell networks as the table does")
+        key = self.space.spell(candidate.graph)
+        rows = self._rows
+        place = rows.places.get(key)
+        if place is None:
+            raise EvaluationError(f"{Path(self.path).name} has no row whose {self.key} is {key!r}")
+        found = {}
+        for name, levels in self._levels.items():
+            value = self._value(rows, levels, place, budget, key)
+            if name in self.noise:
+                value += generator(seed, "table noise", key, name).gauss(0.0, self.noise[name])
+            found[name] = value * self.scale.get(name, 1.0)
+        seconds = self._number(rows, self.seconds, place, key) if self.seconds else 0.0
+        return Measurement(found, seconds, notes={"row": place})
+
+    def metrics(self) -> Iterable[Metric]:
+        """One per entry of `columns`."""
+        return [metric(name) for name in self.columns]
+
+    def fingerprint(self) -> str:
+        """Changes with the files and with every field that changes a number."""
+        said = canonical(
+            [self.key, self.seconds, *(sorted((str(k), str(v)) for k, v in m.items()) for m in self._mappings)]
+        )
+        return f"table1:{self._rows.content}:{hashlib.blake2b(said.encode(), digest_size=8).hexdigest()}"
+
+    @property
+    def default_budget(self) -> Budget:
+        """The largest number of epochs that the table has."""
+        return Budget(max((level for levels in self._levels.values() for level, _ in levels if level), default=1.0))
+
+    def describe(self) -> dict[str, Any]:
+        """What was found: rows, and per column used how many numbers are missing."""
+        rows = self._rows
+        missing = {name: sum(value is None for value in column) for name, column in rows.columns.items()}
+        return {"path": self.path, "rows": len(rows.places), "key": self.key, "missing": missing}
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def _mappings(self) -> tuple[Mapping[str, Any], ...]:
+        return self.columns, self.scale, self.noise
+
+    @cached_property
+    def _levels(self) -> dict[str, list[tuple[float, tuple[str, ...]]]]:
+        """Metric → (epochs, columns whose mean is meant), by epochs; epochs 0 for any budget."""
+        levels = {}
+        for name, given in self.columns.items():
+            by_epochs = given.items() if isinstance(given, Mapping) else [(0.0, given)]
+            try:
+                levels[name] = sorted((float(e), (c,) if isinstance(c, str) else tuple(c)) for e, c in by_epochs)
+            except (TypeError, ValueError):
+                raise RecipeError(
+                    f"table: columns of {name!r} are {given!r}; expected a column, a list of columns, or epochs: column"
+                ) from None
+        return levels
+
+    @cached_property
+    def _rows(self) -> Rows:
+        wanted = [column for levels in self._levels.values() for _, columns in levels for column in columns]
+        joins = [self.join] if isinstance(self.join, Mapping) else list(self.join)
+        return read(self.path, self.key, [*wanted, *([self.seconds] if self.seconds else [])], joins)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_rows", "_levels")}
+
+    def _value(
+        self, rows: Rows, levels: Sequence[tuple[float, tuple[str, ...]]], place: int, budget: Budget, key: str
+    ) -> float:
+        fitting = [columns for epochs, columns in levels if epochs <= budget.amount or not epochs]
+        if levels[0][0] and budget.unit != "epochs":
+            raise EvaluationError(f"a table by epochs cannot answer for a budget of {budget}")
+        if not fitting:
+            raise EvaluationError(f"the table begins at {levels[0][0]:g} epochs; the budget is {budget}")
+        numbers = [self._number(rows, column, place, key) for column in fitting[-1]]
+        return sum(numbers) / len(numbers)
+
+    def _number(self, rows: Rows, column: str, place: int, key: str) -> float:
+        value = rows.columns[column][place]
+        if value is None:
+            raise EvaluationError(f"{Path(self.path).name}, row {place} ({key}): no number in column {column!r}")
+        return value
+
+    # ---- checks --------------------------------------------------------------------------------------------------
+
+    def _refuse_shared_columns(self) -> None:
+        used: dict[str, dict[str, str]] = {}
+        for name, levels in self._levels.items():
+            for column in (column for _, columns in levels for column in columns):
+                parts = used.setdefault(column, {})
+                parts[name.partition("_")[0]] = name
+                if "val" in parts and "test" in parts:
+                    raise RecipeError(
+                        f"table: column {column!r} serves as both {parts['val']!r} and {parts['test']!r}; a search "
+                        "that follows the test numbers proves nothing: give them different columns"
+                    )
+
+    def _check_space(self, space: Space) -> None:
+        """Refuse a table that knows none of the space's networks."""
+        rng = random.Random(0)
+        try:
+            keys = [space.spell(space.sample(rng).graph) for _ in range(20)]
+        except NotInSpaceError as error:
+            raise RecipeError(f"table: networks of this space cannot be looked up: {error}") from None
+        if not any(key in self._rows.places for key in keys):
+            first = next(iter(self._rows.places), "")
+            raise RecipeError(
+                f"table: {Path(self.path).name} has none of 20 networks drawn from the space; the space spells "
+                f"{keys[0]!r}, column {self.key!r} begins with {first!r}"
+            )
