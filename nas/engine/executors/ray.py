@@ -1,0 +1,285 @@
+"""Evaluations as trials of Ray Tune: on this machine, or on a cluster, with fractions of GPUs and Tune's schedulers.
+
+Tune's `Tuner` wants to run the loop itself. Here it runs in a thread, and its search algorithm is a queue: what the
+controller submits is what Tune is given next. So strategy, window and cache are the same as on the local executor, and
+a duplicate never becomes a Ray trial. With a scheduler that stops trials early (ASHA) the trials depend on how fast
+each machine is; with the default, 'fifo', they do not.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import pickle
+import queue
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import EvaluationError, RecipeError, nearest
+from nas.core.records import Measurement
+from nas.core.registry import register
+from nas.core.roles import Done, Evaluator, Job
+from nas.engine.executors.attempt import attempt
+from nas.engine.executors.shipping import pack, unpack
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a recipe mean the directory where the search was started
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the store keeps the results
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+SCHEDULERS = {
+    "fifo": "FIFOScheduler",
+    "asha": "ASHAScheduler",
+    "median": "MedianStoppingRule",
+}
+"""Schedulers that only stop trials. Those that change a running trial's configuration would change the candidate."""
+
+
+@register("executor", "ray")
+@dataclass
+class Ray:
+    """Ray Tune.
+
+    cpus_per_trial, gpus_per_trial: what one evaluation takes; a GPU may be shared (0.25).
+    max_concurrent: evaluations at once; None for as many as fit.
+    lookahead: how many trials may be asked before the oldest is told.
+    scheduler: 'fifo', 'asha' or 'median'; options: the scheduler's own arguments. Those that compare need `metric` and
+        `mode`, and an evaluator that reports as it goes.
+    address: of a running cluster ('auto' finds one); None starts Ray on this machine for this run.
+    """
+
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+    max_concurrent: int | None = None
+    lookahead: int = 8
+    scheduler: str = "fifo"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    _bridge: Any = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.scheduler not in SCHEDULERS:
+            raise RecipeError(f"executor ray: scheduler {self.scheduler!r}; {nearest(self.scheduler, SCHEDULERS)}")
+        if self.scheduler != "fifo" and not {"metric", "mode"} <= set(self.options):
+            raise RecipeError(
+                f"executor ray: scheduler {self.scheduler!r} compares trials; give options with a metric and a mode, "
+                "as in {metric: val_accuracy, mode: max}"
+            )
+        if not isinstance(self.lookahead, int) or self.lookahead < 1:
+            raise RecipeError(f"executor ray: lookahead is {self.lookahead!r}; expected a whole number of at least 1")
+
+    def start(self, evaluator: Evaluator) -> None:
+        """Start Ray, or join the cluster, and Tune's loop in a thread."""
+        if self.scheduler != "fifo" and not getattr(evaluator, "reports", False):
+            raise RecipeError(
+                f"executor ray: scheduler {self.scheduler!r} needs an evaluator that reports after each epoch; "
+                f"{type(evaluator).__name__} does not; use scheduler 'fifo'"
+            )
+        self._bridge = _Bridge(self, pack(evaluator))
+        self._bridge.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job for Tune."""
+        self._bridge.jobs.put(job)
+
+    def next(self) -> Done:
+        """The next job to end. Raises EvaluationError when Tune itself stopped."""
+        done = self._bridge.ended.get()
+        if isinstance(done, Done):
+            return done
+        raise EvaluationError(f"Ray Tune stopped: {type(done).__name__}: {done}") from done
+
+    def close(self) -> None:
+        """Stop all trials, and Ray if this run started it."""
+        if self._bridge is not None:
+            self._bridge.stop()
+
+
+class _Bridge:
+    """Between the controller's calls and Tune's loop, which runs in a thread of its own."""
+
+    def __init__(self, plan: Ray, packed: bytes) -> None:
+        self.plan = plan
+        self.packed = packed
+        self.jobs: queue.Queue[Job] = queue.Queue()
+        self.ended: queue.Queue[Done | BaseException] = queue.Queue()
+        self.closed = threading.Event()
+        self.running: dict[str, Job] = {}
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ours = False
+
+    def start(self) -> None:
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        if not ray.is_initialized():
+            ray.init(
+                address=self.plan.address or "local",
+                log_to_driver=False,
+                logging_level="ERROR",
+                **({} if self.plan.address else {"include_dashboard": False}),
+            )
+            self._ours = True
+        self._thread.start()
+
+    def stop(self) -> None:
+        import ray
+
+        self.closed.set()
+        self._thread.join(timeout=5.0)  # Tune stops its trials itself; what is left then ends with Ray
+        if self._ours:
+            ray.shutdown()
+
+    def _run(self) -> None:
+        try:
+            with tempfile.TemporaryDirectory(prefix="nas_ray_") as folder:
+                self._tuner(folder).fit()
+        except BaseException as error:
+            self.ended.put(error)
+
+    def _tuner(self, folder: str) -> Any:
+        from ray import tune
+
+        plan = self.plan
+        trainable = tune.with_parameters(_trainable, packed=self.packed, path=list(sys.path))
+        resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
+        return tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=_searcher(self),
+                scheduler=getattr(tune.schedulers, SCHEDULERS[plan.scheduler])(**plan.options),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(name="search", storage_path=folder, verbose=0, stop=_stopper(self)),
+        )
+
+    def finish(self, trial_id: str, result: Mapping[str, Any] | None, error: bool) -> None:
+        """A Ray trial ended: by itself, by the scheduler, or with its worker."""
+        job = self.running.pop(trial_id)
+        if result and "done" in result:
+            self.ended.put(_decode(result["done"]))
+        elif result and "rows" in result and not error:
+            self.ended.put(_pruned(job, result))
+        else:
+            reason = "the Ray worker died; its machine may have run out of memory or left the cluster"
+            self.ended.put(Done(job.id, None, 0.0, reason))
+
+
+def _searcher(bridge: _Bridge) -> Any:
+    from ray.tune.search import Searcher
+
+    class Feed(Searcher):
+        """Tune's search algorithm: the controller's queue."""
+
+        def suggest(self, trial_id: str) -> Any:
+            if bridge.closed.is_set():
+                return Searcher.FINISHED
+            full = bridge.plan.max_concurrent is not None and len(bridge.running) >= bridge.plan.max_concurrent
+            try:
+                # Tune polls; with nothing at work it would sleep for a second between polls, so wait here instead
+                job = bridge.jobs.get(timeout=0.0 if full or bridge.running else 0.2) if not full else None
+            except queue.Empty:
+                job = None
+            if job is None:
+                return None
+            folder = job.folder.resolve() if job.folder is not None else None
+            bridge.running[trial_id] = job
+            return {"job": _encode(replace(job, folder=folder))}
+
+        def on_trial_complete(
+            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False, **_: Any
+        ) -> None:
+            bridge.finish(trial_id, result, error)
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing: the store is what a run resumes from."""
+            Path(checkpoint_path).write_text("{}")
+
+        def restore(self, checkpoint_path: str) -> None:
+            """Nothing, as above."""
+
+    return Feed()
+
+
+def _stopper(bridge: _Bridge) -> Any:
+    from ray.tune import Stopper
+
+    class Closed(Stopper):
+        """Ends the whole experiment when the controller closes the executor."""
+
+        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            return False
+
+        def stop_all(self) -> bool:
+            return bridge.closed.is_set()
+
+    return Closed()
+
+
+def _trainable(config: Mapping[str, Any], packed: bytes, path: list[str]) -> None:
+    """One evaluation, inside a Ray worker."""
+    from ray import tune
+
+    sys.path[:] = [*path, *(entry for entry in sys.path if entry not in path)]
+    job: Job = _decode(config["job"])
+    rows: list[dict[str, float]] = []
+
+    def report(row: Mapping[str, float]) -> None:
+        rows.append(dict(row))
+        if not (job.budget.unit == "epochs" and len(rows) >= job.budget.amount):  # the last one comes with the result
+            tune.report({**row, "rows": json.dumps(rows)})
+
+    done = attempt(_evaluator(packed), job, report)
+    metrics = dict(done.measurement.metrics) if done.measurement is not None else {}
+    tune.report({**(rows[-1] if rows else {}), **metrics, "done": _encode(done)})
+
+
+@lru_cache(maxsize=1)
+def _evaluator(packed: bytes) -> Any:
+    return unpack(packed)
+
+
+def _pruned(job: Job, result: Mapping[str, Any]) -> Done:
+    rows = json.loads(result["rows"])
+    metrics = {
+        name: value
+        for name, value in rows[-1].items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+    seconds = float(result.get("time_total_s", 0.0))
+    return Done(job.id, Measurement(metrics, seconds, tuple(rows)), seconds, pruned=True)
+
+
+def _encode(value: Any) -> str:
+    """Text, because Tune writes configurations and results down as JSON."""
+    return base64.b64encode(pickle.dumps(value)).decode()
+
+
+def _decode(text: str) -> Any:
+    return pickle.loads(base64.b64decode(text))
+
+
+def tune_space(space: Any) -> dict[str, Any]:
+    """The decisions of a space as a Ray Tune parameter space: address → `tune.choice` among its options.
+
+    Tune's own search algorithms draw all of them, also those that are inactive under the others; `space.decide` with
+    `lambda choice: config[choice.address]` takes the active ones.
+    """
+    from ray import tune
+
+    return {choice.address: tune.choice(list(choice.options)) for choice in space.choices()}
