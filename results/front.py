@@ -1,0 +1,192 @@
+"""`Front`: the trials that nothing dominates, and what is computed from them.
+
+Metrics become numbers to minimise by `nas.core.records.losses`; dominance and hypervolume are moocore's.
+
+The reference point is a rule, so that anybody gets the same number from the same trials: in each objective the worst
+value of all complete search trials, made worse by `MARGIN` of the distance between the best and the worst. Where all
+values are equal the distance is taken as the size of that value (or 1 when it is 0). Dominated trials are part of it:
+the front itself may shrink to one point, whose own worst would leave no volume. A reference may be given instead, to
+compare runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.records import Objective
+
+MARGIN = 0.1
+"""How far behind the worst value the reference point lies, as a part of the range from best to worst."""
+
+
+class Ended(Protocol):
+    """What a front needs to know of a trial: a `Trial`, or the lighter `results.rows.Row`."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def stage(self) -> str: ...
+    @property
+    def reuses(self) -> int | None: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+
+T = TypeVar("T", bound=Ended)
+
+
+class Front(Sequence[T], Generic[T]):
+    """The complete search trials that no other one dominates, the best by the first objective first.
+
+    A trial whose measurement comes from the cache is the same network as the one it reuses, and is not listed beside
+    it. Different networks with equal values are all listed.
+
+    trials: of any stage and status; those that are not complete search trials are left out.
+    reference: metric → value of the reference point, in the metrics' own units; by default the rule above.
+
+    Raises: RecipeError without objectives, or for a reference that names other metrics; StoreError when a complete
+        trial lacks an objective's metric.
+    """
+
+    def __init__(
+        self, trials: Iterable[T], objectives: Sequence[Objective], reference: Mapping[str, float] | None = None
+    ) -> None:
+        if not objectives:
+            raise RecipeError("a front needs at least one objective, as in {'val_accuracy': 'max'}")
+        self.objectives = tuple(objectives)
+        self.names = tuple(objective.name for objective in objectives)
+        own = [trial for trial in trials if trial.complete and trial.stage == "search"]
+        own.sort(key=lambda trial: trial.id)
+        self.complete: tuple[T, ...] = tuple(own)
+        self._losses = np.array([self._row(trial) for trial in own], dtype=float).reshape(len(own), len(self.names))
+        ids = {trial.id for trial in own}
+        self._distinct = np.array([place for place, t in enumerate(own) if t.reuses not in ids], dtype=int)
+        self._front = self._distinct[self._best_of(self._distinct)]
+        self._front = self._front[np.lexsort(self._losses[self._front].T[::-1])]  # stable: ties stay in order of ids
+        self._signs = np.array([-1.0 if objective.direction == "max" else 1.0 for objective in objectives])
+        self.given_reference = dict(reference) if reference is not None else None
+        self._reference = self._reference_losses(reference)
+
+    def _row(self, trial: T) -> list[float]:
+        try:
+            return [objective.loss(trial.metrics) for objective in self.objectives]
+        except KeyError as error:
+            raise StoreError(
+                f"trial {trial.id} is complete but has no metric {error}, which is an objective; "
+                f"{nearest(error.args[0], trial.metrics)}"
+            ) from error
+
+    def _best_of(self, places: NDArray[np.int_]) -> NDArray[np.bool_]:
+        """Which of these trials nothing among them dominates, equal ones included."""
+        if not len(places):
+            return np.zeros(0, dtype=bool)
+        return np.asarray(moocore.is_nondominated(self._losses[places], keep_weakly=True))
+
+    def _reference_losses(self, given: Mapping[str, float] | None) -> NDArray[np.float64] | None:
+        if given is not None:
+            if set(given) != set(self.names):
+                raise RecipeError(f"a reference point of {sorted(given)}; expected a value for each of {self.names}")
+            return np.array([float(given[name]) for name in self.names]) * self._signs
+        if not self.complete:
+            return None
+        best, worst = self._losses.min(axis=0), self._losses.max(axis=0)
+        size = np.where(worst == 0, 1.0, np.abs(worst))
+        return worst + MARGIN * np.where(worst > best, worst - best, size)
+
+    # ---- a sequence of trials --------------------------------------------------------------------------------------
+
+    @property
+    def trials(self) -> tuple[T, ...]:
+        return tuple(self.complete[place] for place in self._front)
+
+    def __len__(self) -> int:
+        return len(self._front)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
+        return self.trials[place]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.trials)
+
+    def __repr__(self) -> str:
+        goals = ", ".join(f"{objective.direction} {objective.name}" for objective in self.objectives)
+        ids = ", ".join(str(trial.id) for trial in self.trials[:8]) + (", …" if len(self) > 8 else "")
+        return f"Front({goals}; {len(self)} of {len(self.complete)} complete trials: {ids})"
+
+    # ---- what is computed from it ----------------------------------------------------------------------------------
+
+    @property
+    def reference(self) -> dict[str, float] | None:
+        """The reference point in the metrics' own units; None as long as no trial is complete."""
+        if self._reference is None:
+            return None
+        return {name: float(value) for name, value in zip(self.names, self._reference * self._signs, strict=True)}
+
+    @property
+    def hypervolume(self) -> float:
+        """The volume between the front and the reference point, in the product of the objectives' units; 0.0 of none.
+
+        With one objective it is the distance from the best value to the reference.
+        """
+        if self._reference is None or not len(self):
+            return 0.0
+        return float(moocore.hypervolume(self._losses[self._front], ref=self._reference))
+
+    def knee(self) -> T | None:
+        """The trial where giving up more of one objective stops paying in the others; None of an empty front.
+
+        Losses are scaled to [0, 1] over the front; the knee is the point farthest from the plane through the ends of
+        the scaled axes, on the side of the ideal point: the one with the smallest sum. Ties go to the better first
+        objective. With one objective it is the best trial.
+
+        Reference: Das 1999, On characterizing the "knee" of the Pareto curve based on normal-boundary intersection.
+        Differs: the plane goes through the ends of the scaled axes, not through the best trials of each objective,
+        which is the same with two objectives.
+        """
+        if not len(self):
+            return None
+        losses = self._losses[self._front]
+        low, high = losses.min(axis=0), losses.max(axis=0)
+        scaled = (losses - low) / np.where(high > low, high - low, 1.0)
+        return self.trials[int(np.argmin(scaled.sum(axis=1).round(12)))]
+
+    def top(self, k: int) -> tuple[T, ...]:
+        """The k trials to look at first: the front, best by the first objective first; then the front without it, …
+
+        So with one objective these are the k best trials. Fewer when there are fewer distinct complete trials.
+        """
+        chosen: list[int] = list(self._front)
+        rest = np.setdiff1d(self._distinct, self._front)
+        while len(chosen) < k and len(rest):
+            layer = rest[self._best_of(rest)]
+            chosen.extend(layer[np.lexsort(self._losses[layer].T[::-1])])
+            rest = np.setdiff1d(rest, layer)
+        return tuple(self.complete[place] for place in chosen[:k])
+
+    def summary(self) -> dict[str, Any]:
+        """The front as JSON takes it: objectives, trials with metrics and decisions, hypervolume, reference."""
+        return {
+            "objectives": [{"name": o.name, "direction": o.direction, "unit": o.unit} for o in self.objectives],
+            "front": [
+                {"trial": trial.id, "metrics": dict(trial.metrics), "decisions": decisions_of(trial)} for trial in self
+            ],
+            "hypervolume": self.hypervolume,
+            "reference": self.reference,
+        }
+
+
+def decisions_of(trial: Any) -> dict[str, Any]:
+    """Address → option of a `Trial` or a `Row`."""
+    return dict(trial.candidate.decisions if hasattr(trial, "candidate") else trial.decisions)
