@@ -54,20 +54,16 @@ class Optuna:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
-            self._new_study().ask()  # a sampler that cannot do this search (several objectives) says so here
-        except (ValueError, NotImplementedError, ImportError) as error:
-            raise RecipeError(f"strategy optuna: {self.sampler} cannot do this search: {error}") from error
+        self._try()
         self._study = self._new_study()
-        # Samplers that are through call `study.stop()`, which Optuna allows inside its own loop only.
-        self._study.stop = self._stop  # type: ignore[method-assign]
         self._through = False
+        self._size = self.space.size()
         self._asked: deque[optuna.Trial] = deque()
         self._seen: set[str] = set()
 
     def ask(self) -> Candidate | None:
         """What the sampler suggests; None when it is through, or all was proposed."""
-        if self._through or len(self._seen) >= self.space.size():
+        if self._through or len(self._seen) >= self._size:
             return None
         trial = self._study.ask()
         candidate: Candidate = self.space.decide(lambda choice: self._suggest(trial, choice))
@@ -96,11 +92,25 @@ class Optuna:
     def _stop(self) -> None:
         self._through = True
 
+    def _try(self) -> None:
+        """Refuse a sampler that cannot do this search (several objectives, a missing package) before it begins."""
+        study = self._new_study()
+        try:
+            for _ in range(2):
+                trial = study.ask()
+                self.space.decide(lambda choice, trial=trial: self._suggest(trial, choice))
+                study.tell(trial, [0.0] * len(self.objectives))
+        except (ValueError, NotImplementedError, ImportError) as error:
+            raise RecipeError(f"strategy optuna: {self.sampler} cannot do this search: {error}") from error
+
     def _new_study(self) -> optuna.Study:
         import optuna
 
         sampler = _sampler(self.sampler, self.options, derive(self.seed, "optuna") % 2**32, self.space)
-        return optuna.create_study(sampler=sampler, directions=["minimize"] * len(self.objectives))
+        study = optuna.create_study(sampler=sampler, directions=["minimize"] * len(self.objectives))
+        # Samplers that are through call `study.stop()`, which Optuna allows inside its own loop only.
+        study.stop = self._stop  # type: ignore[method-assign]
+        return study
 
     def _suggest(self, trial: optuna.Trial, choice: Choice) -> Value:
         import optuna
