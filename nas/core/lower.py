@@ -35,15 +35,31 @@ class Lowered:
     outputs: tuple[tuple[str, str], ...]
 
 
-def identifier(name: str) -> str:
-    """A name as a Python identifier.
+_MEMBERS = """
+T_destination add_module add_submodule append apply bfloat16 buffers call_super_init children code compile cpu
+cuda delete_all_unused_submodules delete_submodule double dump_patches eval extend extra_repr float forward
+get_buffer get_extra_state get_parameter get_submodule graph half insert ipu load_state_dict meta modules mtia
+named_buffers named_children named_modules named_parameters parameters pop print_readable recompile
+register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule shape_env share_memory state_dict to
+to_empty to_folder train training type xpu zero_grad
+"""
+TAKEN = frozenset(_MEMBERS.split())
+"""What every module has already, so that no submodule can be called so."""
 
-    >>> identifier("conv-3x3"), identifier("1"), identifier("class")
-    ('conv_3x3', '_1', 'class_')
+
+def identifier(name: str) -> str:
+    """A name as a Python identifier that a submodule can have.
+
+    >>> identifier("conv-3x3"), identifier("1"), identifier("class"), identifier("train")
+    ('conv_3x3', '_1', 'class_', 'train_')
     """
     text = re.sub(r"\W", "_", name)
+    hidden = text.startswith("_")
     text = f"_{text}" if text[:1].isdigit() else text
-    return f"{text}_" if keyword.iskeyword(text) else text
+    return f"{text}_" if hidden or keyword.iskeyword(text) or text in TAKEN else text
 
 
 def lower(graph: Graph, inputs: Mapping[str, InputSpec]) -> Lowered:
