@@ -18,10 +18,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from nas.core.errors import EvaluationError, RecipeError, nearest
 from nas.core.records import Measurement
@@ -34,10 +36,14 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a recipe mean the directory where the search was started
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints to standard output also when it is told to be quiet
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the store keeps the results
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+
+_DONE, _ROWS = "nas_done", "nas_rows"
+"""Names of what a trial reports beside its metrics: how it ended, and all its reports so far."""
 
 SCHEDULERS = {
     "fifo": "FIFOScheduler",
@@ -107,8 +113,14 @@ class Ray:
             self._bridge.stop()
 
 
+_BRIDGES: WeakValueDictionary[int, _Bridge] = WeakValueDictionary()
+
+
 class _Bridge:
-    """Between the controller's calls and Tune's loop, which runs in a thread of its own."""
+    """Between the controller's calls and Tune's loop, which runs in a thread of its own.
+
+    Tune copies its search algorithm and writes it down. A copy of a bridge is the bridge itself.
+    """
 
     def __init__(self, plan: Ray, packed: bytes) -> None:
         self.plan = plan
@@ -119,12 +131,18 @@ class _Bridge:
         self.running: dict[str, Job] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._ours = False
+        self._prints = ExitStack()
+        _BRIDGES[id(self)] = self
+
+    def __reduce__(self) -> Any:
+        return _bridge, (id(self),)
 
     def start(self) -> None:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         import ray
 
+        self._prints.enter_context(redirect_stdout(sys.stderr))  # Ray prints what happens to its workers
         if not ray.is_initialized():
             ray.init(
                 address=self.plan.address or "local",
@@ -142,6 +160,7 @@ class _Bridge:
         self._thread.join(timeout=5.0)  # Tune stops its trials itself; what is left then ends with Ray
         if self._ours:
             ray.shutdown()
+        self._prints.close()
 
     def _run(self) -> None:
         try:
@@ -171,13 +190,17 @@ class _Bridge:
     def finish(self, trial_id: str, result: Mapping[str, Any] | None, error: bool) -> None:
         """A Ray trial ended: by itself, by the scheduler, or with its worker."""
         job = self.running.pop(trial_id)
-        if result and "done" in result:
-            self.ended.put(_decode(result["done"]))
-        elif result and "rows" in result and not error:
+        if result and _DONE in result:
+            self.ended.put(_decode(result[_DONE]))
+        elif result and _ROWS in result and not error:
             self.ended.put(_pruned(job, result))
         else:
             reason = "the Ray worker died; its machine may have run out of memory or left the cluster"
             self.ended.put(Done(job.id, None, 0.0, reason))
+
+
+def _bridge(number: int) -> _Bridge | None:
+    return _BRIDGES.get(number)
 
 
 def _searcher(bridge: _Bridge) -> Any:
@@ -204,7 +227,10 @@ def _searcher(bridge: _Bridge) -> Any:
         def on_trial_complete(
             self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False, **_: Any
         ) -> None:
-            bridge.finish(trial_id, result, error)
+            try:
+                bridge.finish(trial_id, result, error)
+            except Exception as problem:  # Tune would log it, and the controller wait for ever
+                bridge.ended.put(problem)
 
         def save(self, checkpoint_path: str) -> None:
             """Nothing: the store is what a run resumes from."""
@@ -242,11 +268,11 @@ def _trainable(config: Mapping[str, Any], packed: bytes, path: list[str]) -> Non
     def report(row: Mapping[str, float]) -> None:
         rows.append(dict(row))
         if not (job.budget.unit == "epochs" and len(rows) >= job.budget.amount):  # the last one comes with the result
-            tune.report({**row, "rows": json.dumps(rows)})
+            tune.report({**row, _ROWS: json.dumps(rows)})
 
     done = attempt(_evaluator(packed), job, report)
     metrics = dict(done.measurement.metrics) if done.measurement is not None else {}
-    tune.report({**(rows[-1] if rows else {}), **metrics, "done": _encode(done)})
+    tune.report({**(rows[-1] if rows else {}), **metrics, _DONE: _encode(done)})
 
 
 @lru_cache(maxsize=1)
@@ -255,7 +281,7 @@ def _evaluator(packed: bytes) -> Any:
 
 
 def _pruned(job: Job, result: Mapping[str, Any]) -> Done:
-    rows = json.loads(result["rows"])
+    rows = json.loads(result[_ROWS])
     metrics = {
         name: value
         for name, value in rows[-1].items()
