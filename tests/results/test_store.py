@@ -18,32 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.core.errors import StoreError
-from nas.core.graph import Graph, Node
 from nas.core.records import Budget, Candidate, Decisions, Measurement, Status, Trial
 from nas.core.roles import Store
 from results.database import SCHEMA
 from results.store import SqlStore
-from tests.results.samples import line, network, store_of, trial
+from tests.results.samples import TEXTS, VALUES, graphs, line, network, store_of, trial
 
 NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False))
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS), lambda inner: st.lists(inner, max_size=3), max_leaves=5
-)
 UNITS = ["epochs", "steps", "seconds"]
 METRICS = st.dictionaries(TEXTS, NUMBERS, max_size=4)
-
-
-@st.composite
-def graphs(draw: st.DrawFn, depth: int = 2) -> Graph:
-    nodes: list[Node] = []
-    for place in range(draw(st.integers(1, 4))):
-        operands = draw(st.lists(st.sampled_from(["x", *(node.name for node in nodes)]), min_size=1, max_size=3))
-        nested = depth > 0 and draw(st.booleans())
-        op = draw(graphs(depth - 1)) if nested else draw(TEXTS.filter(bool))
-        attributes = draw(st.dictionaries(TEXTS, VALUES, max_size=2))
-        nodes.append(Node(f"n{place}", op, attributes, tuple(operands[:1] if nested else operands)))
-    return Graph(("x",), tuple(nodes), (("y", nodes[-1].name),))
 
 
 MEASUREMENTS = st.builds(
@@ -57,7 +40,7 @@ MEASUREMENTS = st.builds(
 
 @st.composite
 def some_trials(draw: st.DrawFn) -> list[Trial]:
-    pool = draw(st.lists(graphs(), min_size=1, max_size=3))
+    pool = draw(st.lists(graphs(depth=2, most=3), min_size=1, max_size=2))
     made = []
     for id_ in draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=4, unique=True)):
         candidate = Candidate(
@@ -93,7 +76,7 @@ def same(a: Trial, b: Trial) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(some_trials())
 def test_a_trial_comes_back_as_it_was(trials: list[Trial]) -> None:
     with tempfile.TemporaryDirectory() as folder:
