@@ -24,7 +24,7 @@ STAGES = (2, 3, 3)
 
 def _layer(width: int, stride: int) -> Part:
     return one_of(
-        identity=op("macro_skip", width=width, stride=stride),
+        identity=op("macro_skip", width=width, stride=stride) if stride > 1 else op("identity"),
         mbconv3=op("mbconv", width=width, stride=stride, kernel=3, expand=3, act="relu"),
         mbconv5=op("mbconv", width=width, stride=stride, kernel=5, expand=6, act="relu"),
     )
@@ -48,7 +48,7 @@ def spell(graph: Graph) -> str:
     """The benchmark's text of a network of this space: eight digits. Raises NotInSpaceError."""
     digits = ""
     for node in graph.nodes:
-        if node.op == "macro_skip":
+        if node.op in ("macro_skip", "identity"):
             digits += "0"
         elif node.op == "mbconv":
             digits += "1" if node.attributes.get("kernel") == 3 else "2"

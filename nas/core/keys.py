@@ -1,30 +1,37 @@
 """Identities of graphs and of measurements: hex digests of a canonical form, with a version in front.
 
-`graph_key` ignores names, the order of nodes, defaults that are spelled out, and the order of operands where an
-operation commutes. It keeps apart what trains differently: one node used twice, and two equal nodes. A nested graph is
-one labelled node, so nesting counts.
+`graph_key` is exact: two graphs have one key when, after sound simplification (`nas.core.simplify`), they are the same
+labelled DAG up to names and numbering. One node used twice and two equal nodes stay apart.
+
+    graph ──simplify──▶ flat rows ──cut where all paths meet──▶ segments ──canonical numbering──▶ texts ──▶ digest
+
+A network is a long chain of short segments, so each segment is numbered by itself, and repeated ones only once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from nas.core.graph import Graph, split
-from nas.core.operations import find
+from nas.core.graph import Graph
 from nas.core.records import Budget
-from nas.core.values import canonical, digest, thaw
+from nas.core.simplify import Flat, Row, flat, kind_of
+from nas.core.values import canonical, digest
+
+VERSION = "g2"
+"""Changes whenever the keys of some graphs do: keys of different versions are never compared."""
+
+
+def graph_key(graph: Graph) -> str:
+    """The key of a graph, the same in every process."""
+    return f"{VERSION}:{_graph_digest(graph)}"
 
 
 @lru_cache(maxsize=100_000)
-def graph_key(graph: Graph) -> str:
-    """The key of a graph: equal for two graphs exactly when they are the same labelled DAG up to names and numbering.
-
-    The canonical numbering comes from colour refinement; ties between nodes that look alike are broken by trying each
-    and keeping the smallest form, so symmetric graphs get one form too.
-    """
-    return "g1:" + digest(_Labelled(graph).canonical_form())
+def _graph_digest(graph: Graph) -> str:
+    return digest("\n".join(segment.text for segment in segments(graph)))
 
 
 def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage: str = "search") -> str:
@@ -32,80 +39,151 @@ def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage:
     return "e1:" + digest(canonical([graph, evaluator, budget.amount, budget.unit, seed, stage]))
 
 
-_Colour = TypeVar("_Colour", str, tuple[int, str, str])
+class Segment(NamedTuple):
+    """A stretch of a network between two places where all paths meet, in canonical form. silent: it is a zero."""
+
+    text: str
+    idempotent: bool = False
+    silent: bool = False
 
 
-class _Labelled:
-    """A graph as numbered nodes with labels: first the inputs, then the nodes."""
+@lru_cache(maxsize=100_000)
+def segments(graph: Graph) -> tuple[Segment, ...]:
+    """The segments of a graph from input to output; one for the whole where it has several inputs or outputs."""
+    chained = _chained(graph)
+    return chained if chained is not None else _cut(flat(graph))
 
-    def __init__(self, graph: Graph) -> None:
-        number = {name: place for place, name in enumerate([*graph.inputs, *(node.name for node in graph.nodes)])}
-        self.labels = [f"input {place}" for place in range(len(graph.inputs))]
-        self.operands: list[list[tuple[int, str]]] = [[] for _ in graph.inputs]
-        self.commutes = [False] * len(graph.inputs)
-        for node in graph.nodes:
-            if isinstance(node.op, Graph):
-                self.labels.append(graph_key(node.op))
-                self.commutes.append(False)
-            else:
-                operation = find(node.op)
-                attributes = {name: thaw(value) for name, value in operation.complete(node.attributes).items()}
-                self.labels.append(canonical([node.op, attributes]))
-                self.commutes.append(operation.commutes)
-            refs = [split(ref) for ref in node.inputs]
-            self.operands.append([(number[name], output or "") for name, output in refs])
-        self.outputs = [(name, *split(ref)) for name, ref in graph.outputs]
-        self.marks: list[tuple[int, str]] = [
-            (number[node], canonical([name, output or ""])) for name, node, output in self.outputs
-        ]
 
-    def canonical_form(self) -> str:
-        colours = list(self.labels)
-        for node, mark in self.marks:
-            colours[node] += f" output {mark}"
-        return self._search(self._refine(colours))
+def _chained(graph: Graph) -> tuple[Segment, ...] | None:
+    """The segments of a chain of nodes, each worked out by itself; None where that would not be the whole truth."""
+    last = graph.inputs[0]
+    found: list[Segment] = []
+    for node in graph.nodes:
+        if node.inputs != (last,) or (isinstance(node.op, Graph) and len(node.op.outputs) > 1):
+            return None
+        last = node.name
+        if isinstance(node.op, Graph):
+            inner = segments(node.op)
+        else:
+            kind = kind_of(node.op, node.attributes)
+            inner = () if kind.op == "identity" else (Segment(kind.label, kind.idempotent, kind.silent),)
+        if any(segment.silent for segment in inner):
+            return None  # a zero changes what comes after it
+        repeated = bool(found and inner) and inner[0].idempotent and inner[0] == found[-1]
+        found.extend(inner[1:] if repeated else inner)
+    whole = len(graph.inputs) == 1 and [ref for _, ref in graph.outputs] == [last]
+    return tuple(found) if whole else None
 
-    def _refine(self, colours: list[str]) -> list[int]:
-        """Ranks of colours that no neighbourhood can split further."""
-        ranks = _ranked(colours)
-        while True:
-            heard: list[list[list[object]]] = [[] for _ in ranks]
-            for node, operands in enumerate(self.operands):
-                for place, (source, output) in enumerate(operands):
-                    heard[source].append([ranks[node], -1 if self.commutes[node] else place, output])
+
+def _cut(rows: Flat) -> tuple[Segment, ...]:
+    """A flat graph cut at every value through which all later values hear of the input."""
+    if len(rows.inputs) != 1 or len(rows.outputs) != 1:
+        return (_whole(rows),)
+    uses = [0] * (len(rows.rows) + 1)
+    for row in rows.rows:
+        for operand in row.operands:
+            uses[operand] += 1
+    found: list[Segment] = []
+    start, alive = 0, 1  # `alive`: values that are still to be used
+    for number, row in enumerate(rows.rows, 1):
+        for operand in row.operands:
+            uses[operand] -= 1
+            alive -= uses[operand] == 0
+        alive += 1
+        if alive == 1:
+            found.append(_segment(rows.rows[start:number], start))
+            start = number
+    return tuple(found)
+
+
+def _segment(rows: Sequence[Row], start: int) -> Segment:
+    kinds = [row.kind for row in rows]
+    if len(rows) == 1 and len(rows[0].operands) == 1:
+        return Segment(kinds[0].label, kinds[0].idempotent, kinds[0].silent)
+    operands = tuple(tuple(number - start for number in row.operands) for row in rows)
+    labels = ("input", *(kind.label for kind in kinds))
+    text = _numbered(labels, ((), *operands), (False, *(kind.commutes for kind in kinds)), ())
+    return Segment(text)
+
+
+def _whole(rows: Flat) -> Segment:
+    count = len(rows.inputs)
+    kinds = [row.kind for row in rows.rows]
+    labels = (*(f"input {place}" for place in range(count)), *(kind.label for kind in kinds))
+    operands = (*((),) * count, *(row.operands for row in rows.rows))
+    commutes = (*(False,) * count, *(kind.commutes for kind in kinds))
+    return Segment(_numbered(labels, operands, commutes, rows.outputs))
+
+
+@lru_cache(maxsize=100_000)
+def _numbered(
+    labels: tuple[str, ...],
+    operands: tuple[tuple[int, ...], ...],
+    commutes: tuple[bool, ...],
+    outputs: tuple[tuple[str, int], ...],
+) -> str:
+    """The canonical text of a labelled DAG.
+
+    Colour refinement numbers the nodes. Where some still look alike, each of them is tried as the first, and the
+    smallest text is kept, so symmetric graphs get one text too. Nodes whose first tries agree are images of each other,
+    and one of them is enough.
+    """
+    marked = list(labels)
+    for name, number in outputs:
+        marked[number] += f" output {name}"
+    users: list[list[tuple[int, int]]] = [[] for _ in labels]
+    for node, sources in enumerate(operands):
+        for place, source in enumerate(sources):
+            users[source].append((node, -1 if commutes[node] else place))
+
+    def refine(ranks: list[int]) -> list[int]:
+        classes = len(set(ranks))
+        while classes < len(ranks):
             rows = []
-            for node, operands in enumerate(self.operands):
-                sources = [[ranks[source], output] for source, output in operands]
-                if self.commutes[node]:
-                    sources.sort()
-                rows.append((ranks[node], repr(sources), repr(sorted(map(repr, heard[node])))))
-            finer = _ranked(rows)
-            if max(finer) == max(ranks):
-                return finer
-            ranks = finer
+            for node, sources in enumerate(operands):
+                heard = [ranks[source] for source in sources]
+                if commutes[node]:
+                    heard.sort()
+                told = sorted([(ranks[user], place) for user, place in users[node]])
+                rows.append((ranks[node], tuple(heard), tuple(told)))
+            ranks = _ranked(rows)
+            if len(set(ranks)) == classes:
+                break
+            classes = len(set(ranks))
+        return ranks
 
-    def _search(self, ranks: list[int]) -> str:
-        cells: dict[int, list[int]] = {}
-        for node, rank in enumerate(ranks):
-            cells.setdefault(rank, []).append(node)
-        open_cells = [rank for rank in sorted(cells) if len(cells[rank]) > 1]
-        if not open_cells:
-            return self._write(ranks)
-        forms = []
-        for node in cells[open_cells[0]]:
-            marked = [f"{rank:06d}" for rank in ranks]
-            marked[node] += " first"
-            forms.append(self._search(self._refine(marked)))
-        return min(forms)
+    def write(ranks: list[int]) -> str:
+        lines: list[object] = [None] * len(ranks)
+        for node, sources in enumerate(operands):
+            heard = [ranks[source] for source in sources]
+            lines[ranks[node]] = [marked[node], sorted(heard) if commutes[node] else heard]
+        return canonical(lines)
 
-    def _write(self, ranks: list[int]) -> str:
-        rows: list[object] = [None] * len(ranks)
+    def first_alike(ranks: list[int]) -> int | None:
+        return min((rank for rank, count in Counter(ranks).items() if count > 1), default=None)
+
+    def search(ranks: list[int]) -> str:
+        alike = first_alike(ranks)
+        if alike is None:
+            return write(ranks)
+        tries = {first_try(apart): apart for apart in individualised(ranks, alike)}
+        return min(search(apart) for apart in tries.values())
+
+    def individualised(ranks: list[int], alike: int) -> Iterator[list[int]]:
         for node, rank in enumerate(ranks):
-            sources = [[ranks[source], output] for source, output in self.operands[node]]
-            if self.commutes[node]:
-                sources.sort()
-            rows[rank] = [self.labels[node], sources]
-        return canonical([rows, sorted([ranks[node], mark] for node, mark in self.marks)])
+            if rank == alike:
+                apart = [2 * r for r in ranks]
+                apart[node] -= 1
+                yield refine(_ranked(apart))
+
+    def first_try(ranks: list[int]) -> str:
+        alike = first_alike(ranks)
+        return write(ranks) if alike is None else first_try(next(individualised(ranks, alike)))
+
+    return search(refine(_ranked(marked)))
+
+
+_Colour = TypeVar("_Colour", str, int, tuple[int, tuple[int, ...], tuple[tuple[int, int], ...]])
 
 
 def _ranked(colours: Sequence[_Colour]) -> list[int]:

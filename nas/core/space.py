@@ -25,6 +25,7 @@ from nas.core.parts import Op, Part, Piece, World
 from nas.core.profile import InputSpec, as_graph, disconnected, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.subsets import Subsets
+from nas.core.table import TABLE
 from nas.core.values import Value, canonical, digest, freeze
 from nas.core.walk import Choice
 
@@ -87,8 +88,9 @@ class Space:
             if name and ties.setdefault(name, part.part) != part.part:  # type: ignore[attr-defined]
                 raise GraphError(f"{at}: tie {name!r} stands for two different parts; give one of them another name")
 
-        walk.visit_all(self.part, see)
         self._universe  # noqa: B018 - finds addresses that are used twice
+        walk.visit_all(self.part, see)
+        self._candidate(walk.decide(self.part, lambda choice: choice.options[0]))  # inputs and outputs fit together
 
     # ---- what is open ----------------------------------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class Space:
         same candidate comes back only when nothing can be changed.
         """
         for _ in range(count):
-            addresses = [a for a in candidate.decisions if len(self._universe[a]) > 1]
+            addresses = [a for a in self._ordered(candidate) if len(self._universe[a]) > 1]
             if not addresses:
                 return candidate
             address = rng.choice(addresses)
@@ -200,9 +202,13 @@ class Space:
         A subset differs by one member (or by one swapped, where its size is fixed). Choices that become active take
         their first option.
         """
-        for address, option in candidate.decisions.items():
+        for address, option in self._ordered(candidate).items():
             for other in _others(self._universe[address], option):
                 yield self._changed(candidate, address, other, lambda choice: choice.options[0])
+
+    def _ordered(self, candidate: Candidate) -> dict[str, Value]:
+        """A candidate's decisions in the order of deciding, whatever order they were written down in."""
+        return walk.decide(self.part, lambda choice: candidate.decisions[choice.address])
 
     def _changed(
         self, candidate: Candidate, address: str, option: Value, fresh: Callable[[Choice], Value]
@@ -231,7 +237,7 @@ class Space:
                 vector += [float(label in chosen) for label in choice.options.labels]
                 vector += [float(active)] if choice.options.at_least == 0 else []
             else:
-                place = choice.options.index(taken) if active else -1
+                place = walk.place_of(choice.options, taken) if active else -1
                 vector += [float(i == place) for i in range(len(choice.options))]
         return tuple(vector)
 
@@ -290,15 +296,15 @@ def _shown(options: Sequence[Value]) -> str:
 
 def _option(choice: Choice, value: Any) -> Value:
     """The choice's own option that equals `value`. Raises NotInSpaceError."""
-    value = freeze(value, choice.address)
+    given: Value = freeze(value, choice.address)
     if isinstance(choice.options, Subsets):
-        if value in choice.options:
-            return value
+        if given in choice.options:
+            return given
     else:
         for option in choice.options:
-            if canonical(option) == canonical(value):
+            if canonical(option) == canonical(given):
                 return option
-    raise NotInSpaceError(f"{choice.address!r} cannot be {value!r}; options: {_shown(choice.options)}")
+    raise NotInSpaceError(f"{choice.address!r} cannot be {given!r}; options: {_shown(choice.options)}")
 
 
 def _draw(choice: Choice, rng: random.Random) -> Value:
@@ -310,26 +316,26 @@ def _other(choice: Choice, option: Value, rng: random.Random) -> Value:
         near: Value = rng.choice(list(_others(choice, option)))
         return near
     place = rng.randrange(len(choice.options) - 1)
-    held = list(choice.options).index(option)
-    other: Value = choice.options[place + (place >= held)]
+    other: Value = choice.options[place + (place >= walk.place_of(choice.options, option))]
     return other
 
 
 def _others(choice: Choice, option: Value) -> Iterator[Value]:
     """Options next to one: all others; for a subset those with one member more or less, or one swapped."""
     if not isinstance(choice.options, Subsets):
-        yield from (other for other in choice.options if other is not option and other != option)
+        held = walk.place_of(choice.options, option)
+        yield from (other for place, other in enumerate(choice.options) if place != held)
         return
-    options, held = choice.options, option if isinstance(option, tuple) else ()
+    options, members = choice.options, option if isinstance(option, tuple) else ()
     for label in options.labels:
-        other = tuple(name for name in options.labels if (name in held) != (name == label))
+        other = tuple(name for name in options.labels if (name in members) != (name == label))
         if other in options:
             yield other
     if options.at_least == options.at_most:
-        for out in held:
+        for out in members:
             for label in options.labels:
-                if label not in held:
-                    yield tuple(name for name in options.labels if (name in held and name != out) or name == label)
+                if label not in members:
+                    yield tuple(name for name in options.labels if (name in members and name != out) or name == label)
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------
@@ -341,7 +347,7 @@ def _settled(part: Part, context: Mapping[str, Any]) -> Part:
     def settle(inner: Part) -> Part:
         changed = inner.rebuild(settle) or inner
         if isinstance(changed, Op):
-            attributes = find(changed.op).attributes if changed.op.count(":") == 0 else {}
+            attributes = TABLE[changed.op].attributes if changed.op in TABLE else {}
             given = {name for name, _ in changed.attributes}
             for name, value in context.items():
                 if name in attributes and name not in given and value is not None:

@@ -118,8 +118,10 @@ class Attribute:
 class Operation:
     """One entry of the table.
 
-    arity: least and most operands (None: any number). commutes: the order of operands does not matter.
+    arity: least and most operands (None: any number).
+    commutes: the order of operands does not matter (where the operation does not fit their shapes).
     silent: the output is all zeros, so no path goes through it.
+    keeps_zero: zeros in, zeros out. idempotent: doing it twice is doing it once. random: draws numbers while training.
     """
 
     name: str
@@ -128,6 +130,9 @@ class Operation:
     arity: tuple[int, int | None] = (1, 1)
     commutes: bool = False
     silent: bool = False
+    keeps_zero: bool = False
+    idempotent: bool = False
+    random: bool = False
 
     def check(self, attributes: Mapping[str, Any], where: str) -> None:
         """Raise GraphError for an unknown attribute, an illegal value (of any option), or a missing attribute."""
@@ -162,10 +167,11 @@ class Operation:
 _TABLE: dict[str, Operation] = {}
 
 
-def operation(
-    *, name: str = "", arity: tuple[int, int | None] = (1, 1), commutes: bool = False, silent: bool = False
-) -> Callable[[F], F]:
-    """Declare an operation: a function `(*shapes, **attributes) -> Layer | Part`; annotations say the legal values."""
+def operation(*, name: str = "", arity: tuple[int, int | None] = (1, 1), **facts: bool) -> Callable[[F], F]:
+    """Declare an operation: a function `(*shapes, **attributes) -> Layer | Part`; annotations say the legal values.
+
+    facts: the true or false fields of `Operation`.
+    """
 
     def enter(function: F) -> F:
         title = name or function.__name__
@@ -180,7 +186,7 @@ def operation(
             for p in inspect.signature(function).parameters.values()
             if p.kind is inspect.Parameter.KEYWORD_ONLY
         }
-        _TABLE[title] = Operation(title, function, attributes, arity, commutes, silent)
+        _TABLE[title] = Operation(title, function, attributes, arity, **facts)
         return function
 
     return enter

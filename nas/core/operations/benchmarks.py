@@ -40,11 +40,8 @@ def nb201_reduce(x: Shape) -> Part:
 
 
 @operation()
-def macro_skip(x: Shape, *, width: Width = None, stride: Positive = 1) -> Part:
-    """NAS-Bench-Macro's identity: a 1×1 convolution and batch norm where the shape changes."""
-    channels = image(x, "macro_skip")[0]
-    if stride == 1 and (width or channels) == channels:
-        return seq(identity=op("identity"))
+def macro_skip(x: Shape, *, width: Width = None, stride: Positive = 2) -> Part:
+    """NAS-Bench-Macro's identity where the shape changes: a 1×1 convolution and batch norm."""
     return seq(conv=op("conv", width=width, kernel=1, stride=stride, act=None))
 
 

@@ -148,27 +148,28 @@ def _declare_activation(name: str, module: str) -> None:
         return Layer(x, Call(f"nn.{module}"))
 
     activation.__doc__ = f"torch.nn.{module}."
-    operation(name=name)(activation)
+    keeps_zero = name not in ("sigmoid", "hardsigmoid")
+    operation(name=name, keeps_zero=keeps_zero, idempotent=name in ("relu", "relu6"))(activation)
 
 
 for _name, _module in _ACTIVATION_MODULES.items():
     _declare_activation(_name, _module)
 
 
-@operation()
+@operation(keeps_zero=True, idempotent=True)
 def identity(x: Shape) -> Layer:
     """What comes in goes out."""
     return Layer(x, Call("nn.Identity"))
 
 
-@operation(silent=True)
+@operation(silent=True, keeps_zero=True)
 def zero(x: Shape, *, stride: Positive = 1) -> Layer:
     """All zeros: no path goes through."""
     shape = x if stride == 1 else (x[0], *(ceil(side / stride) for side in image(x, "zero")[1:]))
     return Layer(shape, Call("modules.Zero", (stride,) if stride > 1 else ()))
 
 
-@operation()
+@operation(keeps_zero=True)
 def subsample(x: Shape, *, stride: Positive) -> Layer:
     """Every stride-th pixel."""
     channels, height, across = image(x, "subsample")
@@ -187,14 +188,14 @@ def _pool_call(module: str, kernel: int, stride: int, pad: int, extra: FrozenDic
     return Call(f"nn.{module}", (kernel,), FrozenDict(settings))
 
 
-@operation()
+@operation(keeps_zero=True)
 def max_pool(x: Shape, *, kernel: Positive = 3, stride: Positive = 1, padding: Padding = None) -> Layer:
     """The maximum of each window; padding None keeps the size at stride 1 for odd kernels."""
     shape, pad = _pool(x, kernel, stride, padding, "max_pool")
     return Layer(shape, _pool_call("MaxPool2d", kernel, stride, pad, FrozenDict()))
 
 
-@operation()
+@operation(keeps_zero=True)
 def avg_pool(x: Shape, *, kernel: Positive = 3, stride: Positive = 1, padding: Padding = None) -> Layer:
     """The mean of each window; padding is not counted."""
     shape, pad = _pool(x, kernel, stride, padding, "avg_pool")
@@ -202,39 +203,39 @@ def avg_pool(x: Shape, *, kernel: Positive = 3, stride: Positive = 1, padding: P
     return Layer(shape, _pool_call("AvgPool2d", kernel, stride, pad, extra))
 
 
-@operation()
+@operation(keeps_zero=True)
 def global_pool(x: Shape) -> Layer:
     """The mean over all pixels of an image, (C, H, W) to (C, 1, 1)."""
     channels, _, _ = image(x, "global_pool")
     return Layer((channels, 1, 1), Call("nn.AdaptiveAvgPool2d", (1,)))
 
 
-@operation()
+@operation(keeps_zero=True)
 def length_mean(x: Shape) -> Layer:
     """The mean over the length of a sequence, (L, D) to (D,)."""
     return Layer((sequence(x, "length_mean")[1],), Call("modules.LengthMean"))
 
 
-@operation()
+@operation(keeps_zero=True)
 def flatten(x: Shape) -> Layer:
     """Everything as one vector."""
     return Layer((prod(x),), Call("nn.Flatten"))
 
 
-@operation()
+@operation(keeps_zero=True)
 def to_sequence(x: Shape) -> Layer:
     """Pixels as a sequence, (C, H, W) to (H * W, C)."""
     channels, height, across = image(x, "to_sequence")
     return Layer((height * across, channels), Call("modules.ToSequence"))
 
 
-@operation()
+@operation(keeps_zero=True, random=True)
 def dropout(x: Shape, *, p: Fraction = 0.1) -> Layer:
     """Dropout while training."""
     return Layer(x, Call("nn.Dropout", (p,)))
 
 
-@operation()
+@operation(keeps_zero=True)
 def upsample(x: Shape, *, factor: Positive = 2) -> Layer:
     """Each pixel repeated `factor` times in both directions."""
     channels, height, across = image(x, "upsample")
@@ -242,14 +243,14 @@ def upsample(x: Shape, *, factor: Positive = 2) -> Layer:
     return Layer((channels, height * factor, across * factor), call)
 
 
-@operation()
+@operation(keeps_zero=True)
 def resize(x: Shape, *, height: Positive, width: Positive) -> Layer:
     """The image in another size, by the nearest pixel."""
     channels, _, _ = image(x, "resize")
     return Layer((channels, height, width), Call("nn.Upsample", (), FrozenDict({"size": (height, width)})))
 
 
-@operation()
+@operation(keeps_zero=True)
 def crop(x: Shape, *, width: Positive) -> Layer:
     """The first `width` channels."""
     if len(x) not in (1, 3) or x[0] < width:
@@ -257,7 +258,7 @@ def crop(x: Shape, *, width: Positive) -> Layer:
     return Layer((width, *x[1:]), Call("modules.CropChannels", (width,)))
 
 
-@operation()
+@operation(keeps_zero=True)
 def pad(x: Shape, *, width: Positive) -> Layer:
     """Zero channels after the last, up to `width`."""
     if len(x) not in (1, 3) or x[0] > width:
@@ -325,7 +326,7 @@ def _declare_merge(name: str, call: Call, words: str) -> None:
         return _fitted(name, shapes, fit, slice(None)) or Layer(shapes[0], call)
 
     merge.__doc__ = words
-    operation(name=name, arity=(1, None), commutes=True)(merge)
+    operation(name=name, arity=(1, None), commutes=True, keeps_zero=True)(merge)
 
 
 _declare_merge("add", Call("operator.add", operands="fold"), "The sum of operands of one shape.")
@@ -334,7 +335,7 @@ _declare_merge("max", Call("torch.maximum", operands="fold"), "The largest of op
 _declare_merge("mean", Call("modules.mean"), "The mean of operands of one shape.")
 
 
-@operation(arity=(1, None))
+@operation(arity=(1, None), keeps_zero=True)
 def concat(*shapes: Shape, fit: Fit = None) -> Layer | Part:
     """Operands side by side: the channels of images, the features of vectors and sequences."""
     if all(len(x) == 2 and x[0] == shapes[0][0] for x in shapes):

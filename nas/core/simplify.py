@@ -1,0 +1,281 @@
+"""Sound simplification: rewrites of a graph that keep its function for all weights, and keep all weights that matter.
+
+Every rewrite is an entry of `RULES`, whose proof obligation is a test: same outputs in float64 with the weights carried
+over. A node keeps the address it had in the flattened graph, so weights find their way.
+
+What no rule here may do: merge two nodes that have weights, however equal they look; sharing is not repeating.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nas.core.errors import NASError
+from nas.core.graph import Graph, Node
+from nas.core.operations import find
+from nas.core.profile import expand, graph_cost
+from nas.core.table import Shape
+from nas.core.values import FrozenDict, canonical, thaw
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the rules need to know of an operation with its attributes. Two kinds are the same when `label` is."""
+
+    op: str
+    attributes: FrozenDict
+    label: str
+    commutes: bool
+    silent: bool
+    keeps_zero: bool
+    idempotent: bool
+    weightless: bool
+    """No weights and no random numbers: two of it on the same operands are one."""
+    flattens: bool
+    """A merge of merges is one merge: add(add(a, b), c) = add(a, b, c), and so mul, max, concat. Not mean."""
+    same_shape: bool
+    """The output has the shape of the (first) operand, whatever that is."""
+
+
+@lru_cache(maxsize=100_000)
+def kind_of(op: str, attributes: FrozenDict) -> Kind:
+    """The kind of an operation; defaults are filled in, so spelling them out changes nothing."""
+    operation = find(op)
+    complete = {name: thaw(value) for name, value in operation.complete(attributes).items()}
+    fits = complete.get("fit") is not None  # a merge that fits shapes may hold projections
+    costs = [_on_probe(op, attributes, shape, operation.arity[0]) for shape in _PROBES]
+    known = [cost for cost in costs if cost is not None]
+    return Kind(
+        op,
+        attributes,
+        canonical([op, complete]),
+        commutes=operation.commutes and not fits,
+        silent=operation.silent,
+        keeps_zero=operation.keeps_zero and not fits,
+        idempotent=operation.idempotent,
+        weightless=":" not in op and not fits and not operation.random and bool(known) and not any(p for p, _ in known),
+        flattens=op in ("add", "mul", "max", "concat") and not fits,
+        same_shape=not fits and op != "concat" and len(known) == len(_PROBES) and all(kept for _, kept in known),
+    )
+
+
+_PROBES: tuple[Shape, ...] = ((24, 28, 36), (48, 44, 20))
+"""Two images that no rule of shapes maps to themselves by accident."""
+
+
+def _on_probe(op: str, attributes: FrozenDict, shape: Shape, operands: int) -> tuple[int, bool] | None:
+    """Parameters on a probe, and whether the shape is kept; None where the operation does not take such images."""
+    try:
+        made = expand(op, attributes, (shape,) * operands)
+        cost = graph_cost(made, (shape,) * operands) if isinstance(made, Graph) else None
+    except NASError:
+        return None
+    if isinstance(made, Graph):
+        assert cost is not None
+        return cost.params, cost.outputs[0] == shape
+    return made.params, made.shape == shape
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node of a flat graph: its address, its kind, and its operands as numbers (inputs first, then rows)."""
+
+    address: str
+    kind: Kind
+    operands: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A graph without nesting. Numbers below `len(inputs)` are inputs, then rows in topological order."""
+
+    inputs: tuple[str, ...]
+    rows: tuple[Row, ...]
+    outputs: tuple[tuple[str, int], ...]
+
+    def graph(self) -> Graph:
+        """The same as a `Graph`."""
+        names = [*self.inputs, *(row.address for row in self.rows)]
+        nodes = tuple(
+            Node(row.address, row.kind.op, row.kind.attributes, tuple(names[number] for number in row.operands))
+            for row in self.rows
+        )
+        return Graph(self.inputs, nodes, tuple((name, names[number]) for name, number in self.outputs))
+
+
+def simplify(graph: Graph) -> Graph:
+    """The simplified graph, flat. Addresses of nodes are joined by dots, as in `Graph.flatten`."""
+    return flat(graph).graph()
+
+
+@lru_cache(maxsize=100_000)
+def flat(graph: Graph) -> Flat:
+    """The simplified graph as rows."""
+    maker = _Maker(graph.inputs)
+    place: dict[str, int] = {name: number for number, name in enumerate(graph.inputs)}
+    for node in graph.nodes:
+        operands = tuple(place[ref] for ref in node.inputs)
+        if isinstance(node.op, Graph):
+            outputs = maker.include(flat(node.op), operands, f"{node.name}.")
+            place[node.name] = outputs[0]
+            for (name, _), number in zip(node.op.outputs, outputs, strict=True):
+                place[f"{node.name}:{name}"] = number
+        else:
+            place[node.name] = maker.make(node.name, kind_of(node.op, node.attributes), operands)
+    return maker.finish(tuple((name, place[ref]) for name, ref in graph.outputs))
+
+
+class _Maker:
+    """Rows made one by one; each new row is offered to every rule until none applies."""
+
+    def __init__(self, inputs: tuple[str, ...]) -> None:
+        self.inputs = inputs
+        self.rows: list[Row] = []
+        self.seen: dict[tuple[str, tuple[int, ...]], int] = {}
+        self.scope = len(inputs)
+
+    def row(self, number: int) -> Row | None:
+        """The row with a number; None for an input."""
+        return self.rows[number - len(self.inputs)] if number >= len(self.inputs) else None
+
+    def make(self, address: str, kind: Kind, operands: tuple[int, ...]) -> int:
+        """The number of a node's value: of a new row, or of the value that a rule says it equals."""
+        changed = True
+        while changed:
+            changed = False
+            for rule in RULES:
+                found = rule(self, kind, operands)
+                if isinstance(found, int):
+                    return found
+                if found is not None:
+                    kind, operands = found
+                    changed = True
+        if kind.weightless:
+            key = (kind.label, tuple(sorted(operands)) if kind.commutes else operands)
+            if key in self.seen:  # a function without weights of the same operands is the same value
+                return self.seen[key]
+            self.seen[key] = len(self.inputs) + len(self.rows)
+        self.rows.append(Row(address, kind, operands))
+        return len(self.inputs) + len(self.rows) - 1
+
+    def include(self, inner: Flat, operands: Sequence[int], prefix: str) -> tuple[int, ...]:
+        """Take over the rows of a nested graph; return the numbers of its outputs."""
+        numbers = list(operands)
+        outer, self.scope = self.scope, len(self.inputs) + len(self.rows)
+        for row in inner.rows:
+            numbers.append(self.make(prefix + row.address, row.kind, tuple(numbers[n] for n in row.operands)))
+        self.scope = outer
+        return tuple(numbers[number] for _, number in inner.outputs)
+
+    def finish(self, outputs: tuple[tuple[str, int], ...]) -> Flat:
+        """The rows that reach an output, renumbered, with merges flattened into the merge that alone uses them."""
+        first = len(self.inputs)
+        uses: Counter[int] = Counter(number for _, number in outputs)
+        for number in range(first + len(self.rows) - 1, first - 1, -1):
+            if uses[number]:
+                uses.update(self.rows[number - first].operands)
+        held: dict[int, tuple[int, ...]] = {}  # a merge that its only user takes in, as its operands
+        renumbered = {number: number for number in range(first)}
+        rows: list[Row] = []
+        users = {n: row for number, row in enumerate(self.rows, first) if uses[number] for n in row.operands}
+        for number, row in enumerate(self.rows, first):
+            if not uses[number]:
+                continue
+            operands = tuple(n for operand in row.operands for n in held.get(operand, (operand,)))
+            user = users.get(number)
+            if uses[number] == 1 and user is not None and row.kind.flattens and user.kind.label == row.kind.label:
+                held[number] = operands
+                continue
+            if row.kind.op == "max":
+                operands = tuple(dict.fromkeys(operands))
+            renumbered[number] = first + len(rows)
+            rows.append(Row(row.address, row.kind, tuple(renumbered[n] for n in operands)))
+        return Flat(self.inputs, tuple(rows), tuple((name, renumbered[number]) for name, number in outputs))
+
+
+Found = int | tuple[Kind, tuple[int, ...]] | None
+"""A rule's answer: the value it is, what it is instead, or None where the rule does not apply."""
+
+Rule = Callable[[_Maker, Kind, tuple[int, ...]], Found]
+
+_MERGES = ("add", "mean", "max", "mul", "concat")
+
+
+def drop_identity(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """identity(x) = x."""
+    return operands[0] if kind.op == "identity" else None
+
+
+def drop_single_merge(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """A merge of one operand is that operand."""
+    return operands[0] if kind.op in _MERGES and len(operands) == 1 else None
+
+
+def repeat_idempotent(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """relu(relu(x)) = relu(x)."""
+    row = maker.row(operands[0]) if kind.idempotent else None
+    return operands[0] if row is not None and row.kind.label == kind.label else None
+
+
+def dedupe_max(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """max(a, a, b) = max(a, b)."""
+    if kind.op != "max" or not kind.commutes or len(set(operands)) == len(operands):
+        return None
+    return kind, tuple(dict.fromkeys(operands))
+
+
+def drop_zero_terms(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """add(x, 0) = x, as long as one operand is left."""
+    if kind.op != "add" or not kind.commutes:
+        return None
+    left = tuple(number for number in operands if not _is_zero(maker, number))
+    if not left and len(operands) > 1:
+        return operands[0]
+    return (kind, left) if 0 < len(left) < len(operands) else None
+
+
+def absorb_zero_factor(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """mul(x, 0) = 0."""
+    if kind.op != "mul" or not kind.commutes:
+        return None
+    return next((number for number in operands if _is_zero(maker, number)), None)
+
+
+def pass_zero(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """f(0) = 0 where f maps zeros to zeros and keeps the shape, so it is the same zeros."""
+    if kind.keeps_zero and kind.same_shape and all(_is_zero(maker, number) for number in operands):
+        return operands[0]
+    return None
+
+
+def zero_of_source(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """zero(f(x)) = zero(x) where f keeps the shape: zeros know only the shape, so what made it need not live.
+
+    It stops at the inputs of a nested graph: otherwise a zero in the last cell would hang on the first one.
+    """
+    if not kind.silent or operands[0] < maker.scope:
+        return None
+    row = maker.row(operands[0])
+    return (kind, (row.operands[0],)) if row is not None and row.kind.same_shape else None
+
+
+def _is_zero(maker: _Maker, number: int) -> bool:
+    row = maker.row(number)
+    return row is not None and row.kind.silent
+
+
+RULES: tuple[Rule, ...] = (
+    drop_identity,
+    drop_single_merge,
+    repeat_idempotent,
+    zero_of_source,
+    pass_zero,
+    drop_zero_terms,
+    absorb_zero_factor,
+    dedupe_max,
+)
+"""The rewrites of one node. Dead nodes, nesting, merges of merges, and equal functions without weights fall away in
+`_Maker`."""
