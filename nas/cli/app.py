@@ -1,0 +1,146 @@
+"""The commands of `nas`: their names, options and help. What they do is imported when they are called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.output import debugging, guarded
+
+app = typer.Typer(
+    name="nas",
+    help="Neural architecture search: launch a search, look at the Pareto front, take the network home.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the recipe, as in evaluator.epochs=2. Repeatable."
+    ),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import nas
+
+        typer.echo(f"espalier-nas {nas.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Neural architecture search: launch a search, look at the Pareto front, take the network home."""
+    debugging(debug)
+
+
+@app.command()
+def search(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="The recipe.", show_default=False)],
+    sets: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run's folder; runs/NAME-N if not given.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Launch a search. Ends with the front, report.html and the best network."""
+    with guarded() as out_:
+        from nas.cli.searching import search as work
+
+        work(out_, recipe, sets or [], out, json)
+
+
+@app.command()
+def resume(folder: Folder, sets: Set = None, json: Json = False) -> None:
+    """Go on with a run. Also makes it longer: --set budget.trials=200."""
+    with guarded() as out_:
+        from nas.cli.searching import resume as work
+
+        work(out_, folder, sets or [], json)
+
+
+@app.command()
+def front(
+    folder: Folder,
+    x: Annotated[str | None, typer.Option("--x", metavar="METRIC", help="Another metric for the front.")] = None,
+    y: Annotated[str | None, typer.Option("--y", metavar="METRIC", help="Another metric, beside --x.")] = None,
+    json: Json = False,
+) -> None:
+    """Print the Pareto front of a run as a table."""
+    with guarded() as out_:
+        from nas.cli.looking import front as work
+
+        work(out_, folder, x, y, json)
+
+
+@app.command()
+def report(
+    folder: Folder,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    json: Json = False,
+) -> None:
+    """Write report.html and figures of a run."""
+    with guarded() as out_:
+        from nas.cli.looking import report as work
+
+        work(out_, folder, open_, json)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.", show_default=False)],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Write a network as a plain torch module."""
+    with guarded() as out_:
+        from nas.cli.looking import export as work
+
+        work(out_, folder, trial, to, json)
+
+
+@app.command()
+def spaces(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A space's name, or path/file.py:name.", show_default=False)
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the space. Repeatable.")
+    ] = None,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", metavar="FILE.svg", help="Draw one network of the space.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which network to draw.")] = 0,
+    json: Json = False,
+) -> None:
+    """List the search spaces, or show one."""
+    with guarded() as out_:
+        from nas.cli.spaces import one, several
+
+        if name is None:
+            several(out_, sets or [], draw, json)
+        else:
+            one(out_, name, sets or [], draw, seed, json)
+
+
+def run() -> None:
+    """The command `nas`, with `--debug` allowed anywhere."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    app(args=arguments, prog_name="nas")

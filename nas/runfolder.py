@@ -1,0 +1,161 @@
+"""A run's folder: what is in it, how it is begun, and how a recipe in it is read again.
+
+    recipe.yaml       the recipe with every default in it
+    code/             copies of the user's own Python files that the recipe names, and of what these import beside them
+    store.sqlite      trials and facts
+    trials/ID/        what an evaluator leaves for a trial: weights.safetensors
+    report.html       written when a search ends, or by `nas report`
+    best/             the best finalist as a plain torch module
+
+A folder can be moved and opened elsewhere. Where a user's original file is still there, it is used; else the copy is.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas.core.errors import RecipeError, StoreError, nearest
+from nas.recipe import Source, read
+
+RECIPE = "recipe.yaml"
+STORE = "store.sqlite"
+REPORT = "report.html"
+BEST = "best"
+CODE = "code"
+OURS = (RECIPE, STORE, REPORT, BEST, CODE, "trials")
+
+_NAMED = re.compile(r"(.+\.py):([\w.]+)")
+
+
+def next_free(name: str, root: Path = Path("runs")) -> Path:
+    """`runs/NAME-1`, or with the first number that is not taken."""
+    number = 1
+    while (root / f"{name}-{number}").exists():
+        number += 1
+    return root / f"{name}-{number}"
+
+
+def check_free(folder: Path) -> None:
+    """Raises RecipeError when a new run cannot be kept in `folder`: it holds one, or something of the same name."""
+    if folder.exists() and not folder.is_dir():
+        raise RecipeError(f"--out {folder} is a file; expected a folder that is new or empty")
+    held = [name for name in OURS if (folder / name).exists()]
+    if STORE in held or RECIPE in held:
+        raise RecipeError(
+            f"--out {folder} already holds a run; go on with it (nas resume {folder}) or name another one"
+        )
+    if held:
+        raise RecipeError(f"--out {folder} already holds {held[0]!r}, which a run would write; name another folder")
+
+
+def begin(folder: Path, resolved: Mapping[str, Any]) -> dict[str, str]:
+    """Make the folder, copy the user's files, write the recipe.
+
+    Returns: place in the folder → original file, for each copy.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    copies = _copy_code(folder, resolved)
+    write_recipe(folder, resolved, copies)
+    return copies
+
+
+def write_recipe(folder: Path, resolved: Mapping[str, Any], copies: Mapping[str, str]) -> None:
+    """Write the recipe; files of the user's are named by their copies."""
+    local = {original: place for place, original in copies.items()}
+    text = yaml.safe_dump(_renamed(resolved, local), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    (folder / RECIPE).write_text(f"# The recipe of this run, with every default in it.\n{text}", encoding="utf-8")
+
+
+def find(folder: str | Path) -> Path:
+    """The folder of a run. Raises StoreError when there is none, with the nearest beside it."""
+    path = Path(folder).expanduser()
+    if (path / STORE).is_file():
+        return path
+    home = path.parent if path.parent.is_dir() else Path()
+    runs = [p.name if home == Path() else str(home / p.name) for p in home.iterdir() if (p / STORE).is_file()]
+    what = "is no run: it has no store.sqlite" if path.is_dir() else "is no folder"
+    raise StoreError(
+        f"{path} {what}; {nearest(str(path), runs) if runs else 'expected the folder that a search wrote'}"
+    )
+
+
+def read_recipe(folder: Path, copies: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
+    """The recipe of a run. The user's files are named by their originals where these are still there."""
+    given, source = read(folder / RECIPE)
+    there = {place: original for place, original in copies.items() if Path(original).is_file()}
+    return _renamed(given, there), source
+
+
+def use_code(folder: Path) -> None:
+    """Let the copies of the user's files be found by name where the originals are gone."""
+    for place in sorted(folder.glob(f"{CODE}*")):
+        if place.is_dir() and str(place.resolve()) not in sys.path:
+            sys.path.append(str(place.resolve()))
+
+
+def changed(folder: Path, copies: Mapping[str, str]) -> list[str]:
+    """Originals that differ from their copies."""
+    return [
+        original
+        for place, original in copies.items()
+        if Path(original).is_file()
+        and (folder / place).is_file()
+        and Path(original).read_bytes() != (folder / place).read_bytes()
+    ]
+
+
+def _copy_code(folder: Path, resolved: Mapping[str, Any]) -> dict[str, str]:
+    homes: dict[Path, list[Path]] = {}
+    for file in dict.fromkeys(_files(resolved)):
+        homes.setdefault(file.parent, []).append(file)
+    copies: dict[str, str] = {}
+    for number, (home, files) in enumerate(homes.items(), 1):
+        inside = f"{CODE}-{number}" if number > 1 else CODE
+        for file in dict.fromkeys([*files, *_imported(home)]):
+            place = f"{inside}/{file.relative_to(home)}"
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / place)
+            copies[place] = str(file)
+    return copies
+
+
+def _imported(home: Path) -> Iterator[Path]:
+    """Modules that are loaded from this folder: what the user's files import beside them."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if not file or not file.endswith(".py"):
+            continue
+        path = Path(file).resolve()
+        inside = path.is_relative_to(home) and not {"site-packages", "dist-packages"} & set(path.parts)
+        if inside and path.parts[len(home.parts)] not in ("nas", "search_spaces", "evaluators", "results", "tests"):
+            yield path
+
+
+def _files(value: Any) -> Iterator[Path]:
+    """Files that a recipe names as `path/file.py:name`."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from _files(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _files(one)
+    elif isinstance(value, str) and (match := _NAMED.fullmatch(value)) and Path(match[1]).is_file():
+        yield Path(match[1]).resolve()
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _renamed(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_renamed(one, names) for one in value]
+    if isinstance(value, str) and (match := _NAMED.fullmatch(value)):
+        known = names.get(match[1]) or names.get(str(Path(match[1]).resolve()))
+        return f"{known}:{match[2]}" if known else value
+    return value

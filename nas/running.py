@@ -1,0 +1,307 @@
+"""Searches from Python and from the command line: begin one, go on with one, open one.
+
+search(space=…, data=…, …)      ─┐
+begin(recipe) ─▶ Session.run()  ─┴▶ Run          what `nas search` does, in steps that can be shown
+resume(folder)                                   goes on; replays what is recorded
+open(folder)                                     any run, later, elsewhere
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import runfolder
+from nas.core.errors import RecipeError, StoreError
+from nas.plan import Plan, make_plan
+from nas.recipe import Source, change, parse, read
+
+if TYPE_CHECKING:
+    from results.run import Run
+
+    from nas.engine.controller import Event, Outcome
+
+CHANGEABLE = ("budget", "finalists", "executor", "name", "keep")
+"""Keys of a recipe that may change between the sessions of a run: none of them changes which trials are proposed."""
+
+_VERSIONS = ("espalier-nas", "torch", "numpy", "optuna", "ray")
+
+
+def search(
+    recipe: str | Path | Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+    sets: tuple[str, ...] | list[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    progress: bool = False,
+    **keys: Any,
+) -> Run:
+    """Search, from the first trial to the last, and return the run.
+
+    recipe: a recipe file or mapping; `keys` (space, data, evaluator, strategy, objectives, constraints, budget,
+        executor, finalists, seed, name, keep) go before what it says. Parts may be objects.
+    out: the run's folder; `runs/NAME-N` if not given. sets: changes as texts, `evaluator.epochs=2`.
+    progress: show what goes on, on standard error. on_event: is told each trial.
+
+    Raises: NASError before anything runs for everything that is wrong with the request.
+
+    >>> search(space="nas_bench_201", objectives={"val_accurcy": "max"}, data="digits", budget={"trials": 3})
+    Traceback (most recent call last):
+    nas.core.errors.ShapeError: ...
+    """
+    session = begin(recipe, out=out, sets=sets, **keys)
+    return session.run(on_event, progress=progress)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    sets: tuple[str, ...] | list[str] = (),
+    on_event: Callable[[Event], None] | None = None,
+    progress: bool = False,
+    **keys: Any,
+) -> Run:
+    """Go on with a run that was stopped, or that is to be longer (`budget={"trials": 200}`).
+
+    keys: `budget`, `finalists`, `executor`; and any part that was given as a Python object, given again.
+
+    Raises: StoreError for a folder that holds no run, or whose trials another recipe made. RecipeError for a change
+        that would make it another search.
+    """
+    return go_on(folder, sets=sets, **keys).run(on_event, progress=progress)
+
+
+def open(folder: str | Path) -> Run:  # noqa: A001 - `nas.open` is what it is called
+    """A run, ended or still going, to look at. Raises StoreError."""
+    from results.run import Run
+
+    path = runfolder.find(folder)
+    runfolder.use_code(path)
+    return Run.open(path)
+
+
+def begin(
+    recipe: str | Path | Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+    sets: tuple[str, ...] | list[str] = (),
+    **keys: Any,
+) -> Session:
+    """A search that is checked and ready to run; nothing is written yet. Raises as `search` does."""
+    given, source = _given(recipe, keys)
+    given, source = change(given, sets, source)
+    wanted = parse(given, source)
+    if out is not None:
+        runfolder.check_free(Path(out))
+    plan = make_plan(wanted, source)
+    return Session(plan, Path(out) if out is not None else runfolder.next_free(wanted.title))
+
+
+def go_on(folder: str | Path, *, sets: tuple[str, ...] | list[str] = (), **keys: Any) -> Session:
+    """A run that is checked and ready to go on. Raises as `resume` does."""
+    from results.store import SqlStore
+
+    path = runfolder.find(folder).resolve()
+    with SqlStore.read(path) as store:
+        facts = dict(store.facts())
+    copies = facts.get("code", {})
+    runfolder.use_code(path)
+    given, source = runfolder.read_recipe(path, copies)
+    for key in [*keys, *(text.partition("=")[0].split(".")[0] for text in sets)]:
+        was_object = isinstance(given.get(key), Mapping) and set(given[key]) == {"object"}
+        if key not in CHANGEABLE and not was_object:
+            raise RecipeError(
+                f"{key!r} cannot change in a run that has begun; only {', '.join(map(repr, CHANGEABLE))} can. For "
+                f"another search: nas search {path / runfolder.RECIPE} --set {key}=…"
+            )
+    given, source = change({**given, **keys}, sets, source)
+    for key, value in given.items():
+        if isinstance(value, Mapping) and set(value) == {"object"}:
+            raise RecipeError(
+                f"{key} was given as a Python object, {value['object']}; give it again: "
+                f"nas.resume({str(folder)!r}, {key}=…)"
+            )
+    with _in(facts.get("directory")):
+        plan = make_plan(parse(given, source), source)
+    _check_same(facts, plan, path)
+    return Session(plan, path, facts=facts, warnings=[
+        f"{file} has changed since this run began; the new one is used" for file in runfolder.changed(path, copies)
+    ])  # fmt: skip
+
+
+def _given(recipe: Any, keys: Mapping[str, Any]) -> tuple[dict[str, Any], Source]:
+    given: dict[str, Any] = {}
+    source = Source()
+    if isinstance(recipe, Mapping):
+        given = dict(recipe)
+    elif recipe is not None:
+        given, source = read(recipe)
+        given.setdefault("name", Path(recipe).stem)
+    given.update({key: value for key, value in keys.items() if value is not None})
+    return given, source
+
+
+@dataclass
+class Session:
+    """A search about to run: one process's share of a run.
+
+    facts: what the store knows, for a run that goes on; None for a new one. outcome: how the session ended.
+    """
+
+    plan: Plan
+    folder: Path
+    facts: Mapping[str, Any] | None = None
+    warnings: list[str] = field(default_factory=list)
+    outcome: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        self.warnings = [*self.plan.warnings, *self.warnings]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run has begun before."""
+        return self.facts is not None
+
+    def run(self, on_event: Callable[[Event], None] | None = None, *, progress: bool = False) -> Run:
+        """Search, write the report and the best network, and return the run.
+
+        Raises: StoreError when the run cannot be written, or its trials are not those that are proposed now.
+        """
+        import results.store
+        from nas.engine.controller import Controller
+
+        plan, folder = self.plan, self.folder
+        if self.facts is None:
+            runfolder.check_free(folder)
+            copies = runfolder.begin(folder, plan.resolved())
+            store = results.store.SqlStore.create(folder)
+            for name, value in _facts(plan, copies).items():
+                store.note(name, value)
+        else:
+            store = results.store.SqlStore.open(folder)
+            runfolder.write_recipe(folder, plan.resolved(), self.facts.get("code", {}))
+        with store, self._showing(on_event, progress) as told, _in((self.facts or {}).get("directory")):
+            store.note("recipe", plan.resolved())
+            store.note("stop_reason", "")
+            controller = Controller(
+                strategy=plan.strategy,
+                evaluator=plan.evaluator,
+                store=store,
+                executor=plan.executor,
+                objectives=plan.objectives,
+                constraints=plan.constraints,
+                budget=plan.budget,
+                trials=plan.trials,
+                hours=plan.recipe.budget.hours,
+                max_failures=plan.recipe.budget.max_failures,
+                finalists=plan.finalists,
+                space=plan.space,
+                seed=plan.recipe.seed,
+                folder=folder,
+                cost=plan.cost,
+                memory_bytes=plan.memory_bytes(),
+                keep=plan.recipe.keep,
+                on_event=told,
+            )
+            self.outcome = controller.run()
+        return open(folder)
+
+    @contextlib.contextmanager
+    def _showing(self, on_event: Callable[[Event], None] | None, progress: bool) -> Iterator[Any]:
+        if not progress:
+            yield on_event
+            return
+        from rich.console import Console
+
+        from nas.progress import Show
+
+        budget = self.plan.recipe.budget
+        top = self.plan.finalists[0] if self.plan.finalists else 0
+        with Show(Console(stderr=True), self.plan.objectives, budget.trials, budget.hours, top) as show:
+            yield lambda event: [hear(event) for hear in (show, on_event) if hear is not None]
+
+
+# ---- facts -----------------------------------------------------------------------------------------------------------
+
+
+def _facts(plan: Plan, copies: Mapping[str, str]) -> dict[str, Any]:
+    """What made the run, as JSON takes it."""
+    return {
+        "name": plan.recipe.title,
+        "seed": plan.recipe.seed,
+        "objectives": [{"name": o.name, "direction": o.direction, "unit": o.unit} for o in plan.objectives],
+        "constraints": [str(constraint) for constraint in plan.constraints],
+        "budget": {"amount": plan.budget.amount, "unit": plan.budget.unit},
+        "space_name": plan.specs["space"].label,
+        "space_size": str(plan.space.size()),
+        "inputs": {
+            name: {"shape": list(spec.shape), "dtype": spec.dtype, "vocabulary": spec.vocabulary}
+            for name, spec in plan.space.inputs.items()
+        },
+        "classes": dict(plan.space.classes) if isinstance(plan.space.classes, Mapping) else plan.space.classes,
+        "evaluator": {"name": plan.specs["evaluator"].label, "fingerprint": plan.evaluator.fingerprint()},
+        "strategy": plan.specs["strategy"].label,
+        "data": plan.data.describe() if plan.data is not None else None,
+        "code": dict(copies),
+        "directory": str(Path.cwd()),
+        "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{name: v for name in _VERSIONS if (v := _version(name))}},
+        "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        "commit": _commit(),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _commit() -> str | None:
+    """The commit of this checkout of the engine, with '+' where files differ from it; None where it is none."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        rest = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if rest.stdout.strip() else "")
+
+
+def _check_same(facts: Mapping[str, Any], plan: Plan, folder: Path) -> None:
+    """Refuse to go on when what was measured before could not be compared with what would be measured now.
+
+    The controller looks at the space itself.
+    """
+    before, now = facts.get("evaluator", {}).get("fingerprint"), plan.evaluator.fingerprint()
+    if before not in (None, now):
+        raise StoreError(
+            f"{folder}: the evaluator is no longer the one that made this run (its fields, its data or a version "
+            f"changed), so numbers would not be comparable; before: {before}; now: {now}. Bring the old one back, or "
+            f"begin a new run: nas search {folder / runfolder.RECIPE}"
+        )
+
+
+@contextlib.contextmanager
+def _in(directory: str | None) -> Iterator[None]:
+    """Work in the directory where the run was begun, if it is there: relative paths meant that."""
+    if directory is None or not Path(directory).is_dir() or Path(directory) == Path.cwd():
+        yield
+        return
+    with contextlib.chdir(directory):
+        yield
