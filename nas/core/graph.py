@@ -75,6 +75,7 @@ class Graph:
         object.__setattr__(self, "outputs", tuple((name, ref) for name, ref in pairs))
         self._check()
         object.__setattr__(self, "_digest", None)
+        object.__setattr__(self, "_hash", None)
 
     def _check(self) -> None:
         known: dict[str, Node | None] = {}
@@ -144,10 +145,19 @@ class Graph:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
             return NotImplemented
-        return self is other or self.digest == other.digest
+        return self is other or (
+            hash(self) == hash(other)
+            and self.inputs == other.inputs
+            and self.outputs == other.outputs
+            and self.nodes == other.nodes
+        )
 
     def __hash__(self) -> int:
-        return hash(self.digest)
+        known: int | None = self._hash  # type: ignore[attr-defined]
+        if known is None:
+            known = hash((self.inputs, self.nodes, self.outputs))
+            object.__setattr__(self, "_hash", known)
+        return known
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self.inputs, self.nodes, self.outputs)

@@ -153,11 +153,11 @@ def _numbered(
         return ranks
 
     def write(ranks: list[int]) -> str:
-        lines: list[object] = [None] * len(ranks)
+        lines = [""] * len(ranks)
         for node, sources in enumerate(operands):
             heard = [ranks[source] for source in sources]
-            lines[ranks[node]] = [marked[node], sorted(heard) if commutes[node] else heard]
-        return canonical(lines)
+            lines[ranks[node]] = f"{marked[node]} of {sorted(heard) if commutes[node] else heard}"
+        return "; ".join(lines)
 
     def first_alike(ranks: list[int]) -> int | None:
         return min((rank for rank, count in Counter(ranks).items() if count > 1), default=None)

@@ -37,14 +37,24 @@ def thaw(value: Any) -> Any:
     return [thaw(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
 def canonical(value: Any) -> str:
     """One text per value: JSON with sorted keys and no spaces. 1, 1.0 and True stay apart."""
-    return json.dumps(thaw(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def digest(text: str, size: int = 16) -> str:
     """A hex digest of `text`, `2 * size` characters, the same in every process."""
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+def alike(a: Value, b: Value) -> bool:
+    """Whether two equal values are of one type all the way down: 1, 1.0 and True are not alike."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return all(alike(x, y) for x, y in zip(a, b, strict=True))
+    return type(a) is type(b)
 
 
 class FrozenDict(Mapping[str, Value]):
@@ -77,13 +87,14 @@ class FrozenDict(Mapping[str, Value]):
         return len(self._items)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, FrozenDict):
-            return self.text == other.text
-        return NotImplemented
+        if not isinstance(other, FrozenDict):
+            return NotImplemented
+        mine, theirs = self._items, other._items
+        return mine is theirs or (mine == theirs and all(alike(value, theirs[name]) for name, value in mine.items()))
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash(self.text)
+            self._hash = hash(frozenset(self._items.items()))
         return self._hash
 
     def __reduce__(self) -> tuple[Any, ...]:
