@@ -42,7 +42,9 @@ from nas.core.parts import (
     Setting,
     SomeOf,
     Tie,
+    gives_value,
 )
+from nas.core.table import values_of
 from nas.core.values import Value, canonical, freeze
 
 __all__ = [
@@ -82,6 +84,13 @@ def seq(*parts: Part, **named: Part) -> Part:
     names = _names([(label, part.name) for label, part in members])
     if len(transparent) == 1:
         names[transparent[0]] = ""
+        copies = members[transparent[0]][1].children  # type: ignore[attr-defined]
+        twice = sorted(set(names) & {*copies, "times"})
+        if twice:
+            raise GraphError(
+                f"seq: the name {twice[0]!r} is also one that its repeat uses; give the part another name, or the "
+                "repeat one of its own with .named(…)"
+            )
     return Seq(parts=tuple((name, part) for name, (_, part) in zip(names, members, strict=True)))
 
 
@@ -128,6 +137,9 @@ def some_of(
         )
     if not parts:
         pairs = tuple((str(value), value) for _, value in pairs)
+        alike = [text for text, count in Counter(text for text, _ in pairs).items() if count > 1]
+        if alike:
+            raise GraphError(f"some_of: two options are written {alike[0]!r}; a subset tells options by their text")
     joined = _merge(merge, "some_of")
     return SomeOf(options=pairs, at_least=at_least, at_most=most, merge=joined, fit=_fit(fit, "some_of"))
 
@@ -146,18 +158,22 @@ def repeat(part: Part, times: Any) -> Part:
     counts = [value for _, value in inner.options] if isinstance(inner, OneOf) else [inner]
     for count in counts:
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise GraphError(f"repeat: times={times!r}; expected a whole number of 0 or more, or one_of such numbers")
+            raise GraphError(
+                f"repeat: times={times!r}; expected a whole number of 0 or more, one_of such numbers, or a tie of these"
+            )
     return Repeat(part=part, times=times)
 
 
 def tie(name: str, part: Any) -> Any:
     """The same decisions wherever this tie stands, at the address `name` ('cell', 'cell/width').
 
-    It ties a part, or a choice of values.
+    It ties a part, or a choice of values; as `times` of repeats it ties these only.
     """
     for word in str(name).split("/"):
         check_name(word, "tie")
-    return Tie(tie=name, part=_check_part(f"tie {name!r}", part))
+    if not isinstance(part, Part) or isinstance(part, Edge):
+        raise GraphError(f"tie {name!r}: {part!r} has nothing to tie; expected a part, or a choice of values")
+    return Tie(tie=name, part=part)
 
 
 def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
@@ -170,6 +186,13 @@ def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise GraphError(f"recursive {name!r}: depth={depth!r}; expected a whole number of 1 or more")
     part = Recursive(recursion=name, body=_check_part(f"recursive {name!r}", body(Again(recursion=name))), depth=depth)
+
+    def see(inner: Part) -> Part | None:
+        if isinstance(inner, Recursive) and inner.recursion == name:
+            raise GraphError(f"recursive {name!r} holds another recursive {name!r}; give one of them another name")
+        return inner.rebuild(see)
+
+    see(part.body)
     part.unrolled()
     return part
 
@@ -195,7 +218,9 @@ def dag(
         operands, in order, and anything else gets their sum.
     outputs: output name → node, or a list of nodes; the last node if not given.
     """
-    known = list(inputs)
+    known = [check_name(name, "dag input") for name in inputs]
+    if not known or len(set(known)) < len(known):
+        raise GraphError(f"dag: inputs={list(inputs)!r}; expected at least one name, each once")
     entries = []
     for name, row in nodes.items():
         check_name(name, "dag")
@@ -219,7 +244,10 @@ def dag(
         raise GraphError("dag: no nodes; give at least one")
     given = {"y": entries[-1].name} if outputs is None else outputs
     pairs = tuple(given.items()) if isinstance(given, Mapping) else tuple((name, name) for name in given)
-    for _, ref in pairs:
+    if not pairs or len({name for name, _ in pairs}) < len(pairs):
+        raise GraphError(f"dag: outputs={outputs!r}; expected at least one name, each once")
+    for name, ref in pairs:
+        check_name(name, "dag output")
         if ref.partition(":")[0] not in known:
             raise GraphError(f"dag: output {ref!r} is no node; {nearest(ref, known)}")
     return Dag(entries=tuple(entries), inputs=tuple(inputs), outputs=pairs)
@@ -229,6 +257,8 @@ def dag(
 
 
 def _setting(value: Any, where: str) -> Setting:
+    if isinstance(value, Part) and (not gives_value(value) or isinstance(value, Edge)):
+        raise GraphError(f"{where}: {value!r} is a part; expected a value, or one_of or some_of values")
     return value if isinstance(value, Part) else freeze(value, where)
 
 
@@ -237,6 +267,8 @@ def _check_part(where: str, part: Any) -> Part:
         raise GraphError(
             f"{where}: {part!r} is a {type(part).__name__}; expected a part such as op(…), seq(…), one_of(…)"
         )
+    if gives_value(part):
+        raise GraphError(f"{where}: {part!r} is a choice of values; expected a part such as op(…), seq(…)")
     return part
 
 
@@ -320,10 +352,7 @@ def _plain(value: Value) -> str:
 
 
 def _merge(merge: Any, where: str) -> Setting:
-    options = [value for _, value in merge.options] if isinstance(merge, OneOf) else [merge]
-    if isinstance(merge, Tie):
-        return merge
-    for option in options:
+    for option in values_of(merge):
         if option not in MERGES:
             raise GraphError(f"{where}: merge={option!r}; {nearest(option, MERGES)}")
     return _setting(merge, where)
@@ -333,8 +362,7 @@ FITS = ("project", "crop", "pad")
 
 
 def _fit(fit: Any, where: str) -> Setting:
-    options = [value for _, value in fit.options] if isinstance(fit, OneOf) else [fit]
-    for option in options:
+    for option in values_of(fit):
         if option is not None and option not in FITS:
             raise GraphError(f"{where}: fit={option!r}; {nearest(option, FITS)}, or None to refuse differing shapes")
     return _setting(fit, where)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from nas.core.errors import GraphError
-from nas.core.graph import Graph, Node
+from nas.core.graph import Graph, Node, chain, check_name
 from nas.core.subsets import Subsets
 from nas.core.values import FrozenDict, Value
 
@@ -103,8 +103,8 @@ class Part:
         return self
 
     def named(self, name: str) -> Self:
-        """The same part under the user's own name."""
-        return replace(self, label=name)
+        """The same part under the user's own name. Raises GraphError for what cannot stand in an address."""
+        return replace(self, label=check_name(name, f"{self.name}.named"))
 
     @property
     def name(self) -> str:
@@ -125,6 +125,13 @@ class Part:
 def short_name(op: str) -> str:
     """An operation's name as a name of a node: the class's own name, in lower case, for a user's module."""
     return op.rpartition(":")[2].rpartition(".")[2].lower() if ":" in op else op
+
+
+def gives_value(part: Part) -> bool:
+    """Whether a part stands for a value (a choice of values), as against a piece of network."""
+    if isinstance(part, Tie):
+        return gives_value(part.part)
+    return isinstance(part, Edge) or (isinstance(part, OneOf | SomeOf) and not part.of_parts)
 
 
 Setting: TypeAlias = "Value | Part"
@@ -277,21 +284,13 @@ class Seq(Part):
         return (Sub(name, part) for name, part in self.parts)
 
     def assemble(self, at: str, world: World) -> Piece:
-        nodes: list[Node] = []
-        last = "x"
+        steps: list[Node] = []
         for name, part in self.parts:
             piece = part.assemble(join(at, name), world)
             if piece is None:
                 continue
-            if not name:
-                spliced = [Node(n.name, n.op, n.attributes, (last,) if n.inputs == ("x",) else n.inputs)
-                           for n in piece.op.nodes]  # fmt: skip
-                nodes.extend(spliced)
-                last = spliced[-1].name if spliced else last
-                continue
-            nodes.append(Node(name, piece.op, piece.attributes, (last,)))
-            last = name
-        return Piece(Graph(("x",), tuple(nodes), (("y", last),)), FrozenDict())
+            steps.extend([Node(name, piece.op, piece.attributes)] if name else piece.op.nodes)
+        return Piece(chain(steps, unused("x", (step.name for step in steps))), FrozenDict())
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         parts = [(name, changed) for name, part in self.parts if (changed := change(part)) is not None]
@@ -311,6 +310,18 @@ class Repeat(Part):
     def _child(self, place: int) -> str:
         return f"{self.part.label or 'block'}{place}"
 
+    @property
+    def most(self) -> int:
+        """The largest number of copies."""
+        inner = self.times.part if isinstance(self.times, Tie) else self.times
+        counts = [value for _, value in inner.options] if isinstance(inner, OneOf) else [inner]
+        return max(count for count in counts if isinstance(count, int))
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """Names of the copies, all that there can be."""
+        return tuple(self._child(place) for place in range(1, self.most + 1))
+
     def _items(self) -> Iterable[Item]:
         def copies(times: Value) -> tuple[Sub, ...]:
             assert isinstance(times, int)
@@ -328,15 +339,9 @@ class Repeat(Part):
 
     def assemble(self, at: str, world: World) -> Piece:
         times = settle(self.times, join(at, "times"), world)
-        nodes: list[Node] = []
-        last = "x"
-        for place in range(1, int(times) + 1):  # type: ignore[arg-type]
-            name = self._child(place)
-            piece = self.part.assemble(join(at, name), world)
-            if piece is not None:
-                nodes.append(Node(name, piece.op, piece.attributes, (last,)))
-                last = name
-        return Piece(Graph(("x",), tuple(nodes), (("y", last),)), FrozenDict())
+        names = [self._child(place) for place in range(1, int(times) + 1)]  # type: ignore[arg-type]
+        pieces = [(name, self.part.assemble(join(at, name), world)) for name in names]
+        return Piece(chain(Node(name, p.op, p.attributes) for name, p in pieces if p is not None), FrozenDict())
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         part = change(self.part)
@@ -371,7 +376,9 @@ class Parallel(Part):
 def merged(paths: Sequence[tuple[str, Setting]], merge: Setting, fit: Setting, at: str, world: World) -> Piece:
     """Paths from one input and the merge of those that are there; no path at all is a `zero`."""
     pieces = [(name, p.assemble(join(at, name), world)) for name, p in paths if isinstance(p, Part)]
-    nodes = [Node(name, piece.op, piece.attributes, ("x",)) for name, piece in pieces if piece is not None]
+    names = [name for name, piece in pieces if piece is not None]
+    source = unused("x", names)
+    nodes = [Node(name, piece.op, piece.attributes, (source,)) for name, piece in pieces if piece is not None]
     how = settle(merge, join(at, "merge"), world)
     fitted = settle(fit, join(at, "fit"), world)
     if not nodes:
@@ -379,8 +386,16 @@ def merged(paths: Sequence[tuple[str, Setting]], merge: Setting, fit: Setting, a
     if len(nodes) == 1:
         return Piece(nodes[0].op, nodes[0].attributes)
     attributes = FrozenDict({"fit": fitted} if fitted is not None else {})
-    join_node = Node("merge", str(how), attributes, tuple(node.name for node in nodes))
-    return Piece(Graph(("x",), (*nodes, join_node), (("y", "merge"),)), FrozenDict())
+    join_node = Node(unused("merge", [source, *names]), str(how), attributes, tuple(names))
+    return Piece(Graph((source,), (*nodes, join_node), (("y", join_node.name),)), FrozenDict())
+
+
+def unused(name: str, taken: Iterable[str]) -> str:
+    """`name`, with as many underscores behind it as it takes to differ from the names that a person gave."""
+    known = set(taken)
+    while name in known:
+        name += "_"
+    return name
 
 
 @dataclass(frozen=True)
@@ -427,7 +442,10 @@ class Dag(Part):
     default_name: ClassVar[str] = "dag"
 
     def _edges(self, entry: Entry) -> list[tuple[str, Setting]]:
-        """Names of an entry's sources: one open source is `input`, several are numbered, edges name their source."""
+        """Names of an entry's sources: one open source is `input`, several are numbered, edges name their source.
+
+        How they merge is `input_merge`: `merge` is a name that the entry's own part may have.
+        """
         several = sum(isinstance(s, Part) and not isinstance(s, Edge) for s in entry.sources) > 1
         named: list[tuple[str, Setting]] = []
         for place, source in enumerate(entry.sources, 1):
@@ -441,26 +459,35 @@ class Dag(Part):
         for entry in self.entries:
             yield from _subs(self._edges(entry))
             yield Sub(entry.name, entry.part)
-            yield from _subs(((f"{entry.name}/merge", entry.merge), (f"{entry.name}/fit", entry.fit)))
+            yield from _subs(((f"{entry.name}/input_merge", entry.merge), (f"{entry.name}/input_fit", entry.fit)))
 
     def assemble(self, at: str, world: World) -> Piece:
         nodes: dict[str, Node] = {}
         alive = set(self.inputs)
+        single: set[str] = set()  # what stands in for a part that is left out has one output only
+
+        def refer(ref: str) -> str:
+            name = ref.partition(":")[0]
+            return name if name in single else ref
+
+        taken = [*self.inputs, *(entry.name for entry in self.entries)]
         for entry in self.entries:
             found = [settle(source, join(at, name), world) for name, source in self._edges(entry)]
             flat = [name for item in found for name in (item if isinstance(item, tuple) else (item,))]
-            sources = [str(name) for name in flat if name is not None and str(name).partition(":")[0] in alive]
+            sources = [refer(str(ref)) for ref in flat if ref is not None and str(ref).partition(":")[0] in alive]
             piece = entry.part.assemble(join(at, entry.name), world)
             if not sources or (piece is None and len(sources) != 1):
                 continue
             alive.add(entry.name)
             if piece is None:  # an optional part that was left out passes its one source on
                 nodes[entry.name] = Node(entry.name, "identity", FrozenDict(), tuple(sources))
+                single.add(entry.name)
                 continue
             if len(sources) > 1 and entry.merges is not None:
-                how = str(settle(entry.merges, join(at, f"{entry.name}/merge"), world))
-                fit = settle(entry.fit, join(at, f"{entry.name}/fit"), world)
-                merge = f"{entry.name}_{how}"
+                how = str(settle(entry.merges, join(at, f"{entry.name}/input_merge"), world))
+                fit = settle(entry.fit, join(at, f"{entry.name}/input_fit"), world)
+                merge = unused(f"{entry.name}_{how}", taken)
+                taken.append(merge)
                 nodes[merge] = Node(merge, how, FrozenDict({} if fit is None else {"fit": fit}), tuple(sources))
                 sources = [merge]
             nodes[entry.name] = Node(entry.name, piece.op, piece.attributes, tuple(sources))
@@ -468,7 +495,9 @@ class Dag(Part):
             name = ref.partition(":")[0]
             if name not in alive:  # nothing leads there: say so with a zero, which no path crosses
                 nodes[name] = Node(name, "zero", FrozenDict(), (self.inputs[0],))
-        return Piece(Graph(self.inputs, reaching(list(nodes.values()), self.outputs), self.outputs), FrozenDict())
+                single.add(name)
+        outputs = tuple((name, refer(ref)) for name, ref in self.outputs)
+        return Piece(Graph(self.inputs, reaching(list(nodes.values()), outputs), outputs), FrozenDict())
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         entries = []
@@ -538,6 +567,10 @@ class Again(Part):
 
     recursion: str = ""
 
+    @property
+    def name(self) -> str:
+        return self.label or self.recursion
+
     def _items(self) -> Iterable[Item]:
         raise GraphError(f"recursive {self.recursion!r} is used outside its own body")
 
@@ -560,17 +593,21 @@ class Recursive(Part):
         """The body with itself, one level less deep, in place of `Again`. Raises GraphError when it can never end."""
         known: Part | None = self.__dict__.get("_unrolled")
         if known is None:
-            known = self._without(self.body)
+            smaller: dict[str, Recursive] = {}  # one object per label, so that unrolling does not double what is held
+
+            def without(part: Part) -> Part | None:
+                if not (isinstance(part, Again) and part.recursion == self.recursion):
+                    return part.rebuild(without)
+                if self.depth > 1 and part.label not in smaller:
+                    smaller[part.label] = replace(self, depth=self.depth - 1, label=part.label)
+                return smaller.get(part.label)
+
+            known = without(self.body)
             if known is None:
                 raise GraphError(f"recursive {self.recursion!r} never ends: every option contains it again; add one "
                                  "that does not")  # fmt: skip
             self.__dict__["_unrolled"] = known
         return known
-
-    def _without(self, part: Part) -> Part | None:
-        if isinstance(part, Again) and part.recursion == self.recursion:
-            return replace(self, depth=self.depth - 1, label=part.label) if self.depth > 1 else None
-        return part.rebuild(self._without)
 
     def _items(self) -> Iterable[Item]:
         yield Sub("", self.unrolled())
@@ -600,8 +637,15 @@ class Compute(Part):
         return _subs(self.values)
 
     def assemble(self, at: str, world: World) -> Any:
-        part = self.function(**{name: settle(value, join(at, name), world) for name, value in self.values})
-        return part.assemble(at, World({}))
+        values = {name: settle(value, join(at, name), world) for name, value in self.values}
+        made = self.function(**values)
+        where = f"{at or 'compute'}: {getattr(self.function, '__name__', self.function)}({values})"
+        if not isinstance(made, Part):
+            raise GraphError(f"{where} gives {made!r}, a {type(made).__name__}; expected a part such as seq(…)")
+        try:
+            return made.assemble(at, World({}))
+        except KeyError as error:
+            raise GraphError(f"{where} gives a part that leaves {error} open; make it a value of compute") from None
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         return replace(self, values=tuple((n, change(v) if isinstance(v, Part) else v) for n, v in self.values))

@@ -21,7 +21,7 @@ from nas.core.errors import GraphError, NotInSpaceError, nearest
 from nas.core.graph import Graph, check_name
 from nas.core.imports import spell_object
 from nas.core.operations import find
-from nas.core.parts import Op, Part, Piece, World
+from nas.core.parts import Op, Part, Piece, World, gives_value
 from nas.core.profile import InputSpec, as_graph, disconnected, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.subsets import Subsets
@@ -68,6 +68,8 @@ class Space:
     ) -> None:
         if not isinstance(part, Part):
             raise GraphError(f"Space: {part!r} is a {type(part).__name__}; expected a part such as seq(…)")
+        if gives_value(part):
+            raise GraphError(f"Space: {part!r} is a choice of values; expected a part such as seq(…)")
         self.inputs: dict[str, InputSpec] = {"x": inputs} if isinstance(inputs, InputSpec) else dict(inputs)
         for name in self.inputs:
             check_name(name, "Space input")

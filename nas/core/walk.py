@@ -13,7 +13,7 @@ from typing import TypeAlias
 from nas.core.errors import GraphError
 from nas.core.parts import Choose, Item, Part, Sub, Tied, join
 from nas.core.subsets import Subsets
-from nas.core.values import Value
+from nas.core.values import Value, canonical
 
 State: TypeAlias = frozenset[tuple[str, Value]]
 """Ties already decided: (name, option), where the option is None for a tied part."""
@@ -24,6 +24,9 @@ Agenda: TypeAlias = "tuple[str, Item, Agenda] | None"
 
 LIMIT = 200_000
 """Most addresses that a space may have when all of them are listed."""
+
+DEEPEST = 150
+"""How deep parts may be nested: within this, nothing here runs into Python's own limit on recursion."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class Choice:
 
 def address_of(at: str, item: Choose) -> str:
     return item.name if item.tied else join(at, item.name)
+
+
+def place_of(options: Sequence[Value], value: Value) -> int:
+    """The place of an option. 1, 1.0 and True are equal in Python and different options here. Raises ValueError."""
+    if isinstance(options, Subsets):
+        return options.index(value)
+    for place, option in enumerate(options):
+        if option is value or (option == value and canonical(option) == canonical(value)):
+            return place
+    raise ValueError(f"{value!r} is not one of {options!r}")
 
 
 def decide(part: Part, choose: Callable[[Choice], Value]) -> dict[str, Value]:
@@ -255,7 +268,8 @@ def reachable(item: Choose) -> list[Sub]:
 
 
 def visit_all(part: Part, see: Callable[[str, Part], None]) -> None:
-    """Call `see` with every part that can be active, and its address."""
+    """Call `see` with every part that can be active, and its address; with what is in a tied part once."""
+    tied: set[tuple[str, Part]] = set()
 
     def visit(at: str, owner: Part) -> None:
         see(at, owner)
@@ -263,7 +277,9 @@ def visit_all(part: Part, see: Callable[[str, Part], None]) -> None:
             if isinstance(item, Sub):
                 visit(join(at, item.name), item.part)
             elif isinstance(item, Tied):
-                visit(item.name, item.part)
+                if (item.name, item.part) not in tied:
+                    tied.add((item.name, item.part))
+                    visit(item.name, item.part)
             else:
                 for sub in reachable(item):
                     visit(join(at, sub.name), sub.part)
@@ -274,37 +290,44 @@ def visit_all(part: Part, see: Callable[[str, Part], None]) -> None:
 def universe(part: Part) -> dict[str, Choice]:
     """Every choice that can be active, by address, in the order of deciding.
 
-    Raises: GraphError when two different choices have one address, or when there are more than `LIMIT`.
+    Raises: GraphError when two choices that are not tied have one address, when there are more than `LIMIT`, or when
+        parts are nested deeper than `DEEPEST`.
     """
     found: dict[str, Choice] = {}
     tied: set[str] = set()
+    shared: set[str] = set()
 
-    def visit(at: str, items: Sequence[Item], needs: tuple[tuple[str, tuple[Value, ...]], ...]) -> None:
+    def visit(at: str, items: Sequence[Item], needs: tuple[tuple[str, tuple[Value, ...]], ...], depth: int) -> None:
+        if depth > DEEPEST:
+            raise GraphError(f"{at[:80]}…: parts are nested more than {DEEPEST} deep; lower the depth of the recursion")
         for item in items:
             if isinstance(item, Sub):
-                visit(join(at, item.name), item.part.structure(), needs)
+                visit(join(at, item.name), item.part.structure(), needs, depth + 1)
             elif isinstance(item, Tied):
                 if item.name not in tied:
                     tied.add(item.name)
-                    visit(item.name, item.part.structure(), ())
+                    visit(item.name, item.part.structure(), (), depth + 1)
             else:
                 address = address_of(at, item)
-                enter(Choice(address, item.options, item.kind, () if item.tied else needs))
+                enter(Choice(address, item.options, item.kind, () if item.tied else needs), item.tied)
                 for sub in reachable(item):
                     by = tuple(option for option in _witnesses(item) if sub in item.active(option))
-                    visit(join(at, sub.name), sub.part.structure(), ((address, by),))
+                    visit(join(at, sub.name), sub.part.structure(), ((address, by),), depth + 1)
 
-    def enter(choice: Choice) -> None:
-        known = found.setdefault(choice.address, choice)
-        if list(known.options) != list(choice.options) or known.kind != choice.kind:
+    def enter(choice: Choice, tie: bool) -> None:
+        known = found.get(choice.address)
+        if known is None:
+            found[choice.address] = choice
+            shared.update({choice.address} if tie else ())
+        elif not (tie and choice.address in shared and known == choice):
             raise GraphError(
-                f"two different choices have the address {choice.address!r}: {known.options!r} and "
-                f"{choice.options!r}; give one of the parts another name with .named(…)"
+                f"two choices have the address {choice.address!r}: {known.options!r} ({known.kind}) and "
+                f"{choice.options!r} ({choice.kind}); give one of the parts another name with .named(…)"
             )
         if len(found) > LIMIT:
             raise GraphError(f"the space has more than {LIMIT} addresses; lower the depth of its recursion")
 
-    visit("", part.structure(), ())
+    visit("", part.structure(), (), 0)
     return found
 
 
