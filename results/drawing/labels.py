@@ -63,18 +63,23 @@ def title(node: Node) -> str:
         return shorten(op.rpartition(":")[2].rpartition(".")[2], 24)
     kernel = _value(node, "kernel")
     words = op.replace("_", " ")
-    return shorten(words if kernel is None else f"{words} {_times(kernel)}", 28)
+    return shorten(words if kernel is None else f"{words} {times(kernel)}", 28)
 
 
-def details(node: Node) -> list[str]:
-    """The attributes that say something, short: those at their defaults say nothing."""
+def details(node: Node, shape: tuple[int, ...] | None = None) -> list[str]:
+    """The attributes that say something, short: those at their defaults say nothing.
+
+    shape: the shape of the output, to be told in place of the width.
+    """
     operation = _operation(node)
     said = []
     for name, value in node.attributes.items():
         default = operation.attributes[name].default if operation and name in operation.attributes else ...
-        if name == "kernel" or (value == default and type(value) is type(default)):
+        if name == "kernel" or (shape and name == "width") or (value == default and type(value) is type(default)):
             continue
         said.append(_attribute(name, value))
+    if shape is not None:
+        said.append(f"→ {times(shape)}")
     return lines([text for text in said if text])
 
 
@@ -120,8 +125,8 @@ def _value(node: Node, name: str) -> Any:
     return operation.attributes[name].default
 
 
-def _times(value: Any) -> str:
-    """A kernel: 3 → 3×3, (1, 7) → 1×7."""
+def times(value: Any) -> str:
+    """A kernel or a shape: 3 → 3×3, (1, 7) → 1×7, (16, 8, 8) → 16×8×8."""
     pair = value if isinstance(value, tuple) else (value, value)
     return "×".join(str(side) for side in pair)
 
@@ -139,5 +144,5 @@ def _attribute(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{words} {value:g}"
     if isinstance(value, tuple):
-        return shorten(f"{words} {_times(value)}", 24)
+        return shorten(f"{words} {times(value)}", 24)
     return f"{words} {value}"

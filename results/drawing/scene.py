@@ -8,9 +8,12 @@ for, equal nodes that follow one another become one with a count.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from nas.core.graph import Graph, Node, split
+from nas.core.profile import InputSpec, profile
+from nas.core.table import Shape
 from results.drawing import labels
 
 
@@ -71,7 +74,8 @@ class Scene:
     height: float = 0.0
 
 
-Port = tuple[Item, int]
+Port = tuple[Item, int, Shape | None]
+"""An item, which of its outputs, and the shape there if it is known."""
 
 
 def is_chain(graph: Graph) -> bool:
@@ -84,90 +88,110 @@ def is_chain(graph: Graph) -> bool:
     return len(graph.outputs) == 1 and graph.outputs[0][1] == last
 
 
-def make_scene(graph: Graph, *, collapse: bool) -> Scene:
-    """The scene of a graph. Boxes with equal graphs in them share one scene."""
-    return _make(graph, collapse, nested=False, made={})
+def make_scene(graph: Graph, *, collapse: bool, inputs: Mapping[str, InputSpec] | None = None) -> Scene:
+    """The scene of a graph. Boxes with equal graphs in them share one scene.
 
-
-def _make(graph: Graph, collapse: bool, *, nested: bool, made: dict[str, Scene]) -> Scene:
-    scene = Scene()
-    place: dict[str, Port] = {}
-    for name in graph.inputs:
-        item = Item("input", title=name)
-        scene.inputs.append(item)
-        place[name] = (item, 0)
-    outputs = _fill(scene, graph, place, "", _Manner(collapse, nested, made))
-    for name, port in outputs.items():
-        item = Item("output", title=name)
-        scene.outputs.append(item)
-        scene.edges.append(Edge(*port, item, 0))
-    if collapse:
-        _collapse(scene)
-    return scene
+    inputs: with these, nodes that change the shape say so. Raises ShapeError when the graph does not fit them.
+    """
+    shapes = profile(graph, inputs).shapes if inputs is not None else {}
+    own = [inputs[name].shape for name in graph.inputs] if inputs is not None else [None] * len(graph.inputs)
+    return _make(graph, own, _Manner(collapse, shapes, {}), "", nested=False)
 
 
 @dataclass(frozen=True)
 class _Manner:
-    """How scenes are made. nested: this one is the inside of a box. made: digest → scene of a nested graph."""
+    """How scenes are made. shapes: address → shape, as far as known. made: scenes of nested graphs, to be shared."""
 
     collapse: bool
+    shapes: Mapping[str, Shape]
+    made: dict[tuple[str, tuple[Shape | None, ...]], Scene]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Where `_fill` is: `home` is the address of the scene, `prefix` what was drawn in line since."""
+
+    scene: Scene
+    manner: _Manner
+    home: str
+    prefix: str
     nested: bool
-    made: dict[str, Scene]
 
 
-def _fill(scene: Scene, graph: Graph, place: dict[str, Port], prefix: str, manner: _Manner) -> dict[str, Port]:
+def _make(graph: Graph, shapes: Sequence[Shape | None], manner: _Manner, home: str, *, nested: bool) -> Scene:
+    scene = Scene()
+    place: dict[str, Port] = {}
+    for name, shape in zip(graph.inputs, shapes, strict=True):
+        title = f"{name}  {labels.times(shape)}" if shape and not nested else name
+        scene.inputs.append(Item("input", title=title))
+        place[name] = (scene.inputs[-1], 0, shape)
+    outputs = _fill(_Level(scene, manner, home, "", nested), graph, place)
+    for name, (item, port, _) in outputs.items():
+        scene.outputs.append(Item("output", title=name))
+        scene.edges.append(Edge(item, port, scene.outputs[-1], 0))
+    if manner.collapse:
+        _collapse(scene)
+    return scene
+
+
+def _fill(level: _Level, graph: Graph, place: dict[str, Port]) -> dict[str, Port]:
     """Put the nodes of `graph` into the scene; return where each of its outputs comes from."""
     place = dict(place)
     branches = not is_chain(graph)
-    wraps = (manner.nested or prefix != "") and sum(isinstance(node.op, Graph) for node in graph.nodes) == 1
+    within = level.nested or level.prefix != ""
+    wraps = within and sum(isinstance(node.op, Graph) for node in graph.nodes) == 1
     for node in graph.nodes:
         operands = [place[ref] for ref in node.inputs]
-        address = f"{prefix}{node.name}"
         if isinstance(node.op, Graph):
             if is_chain(node.op) and (len(node.op.nodes) <= 1 or branches or wraps):
                 inner = dict(zip(node.op.inputs, operands, strict=True))
-                found = list(_fill(scene, node.op, inner, f"{address}/", manner).items())
+                found = _fill(replace(level, prefix=f"{level.prefix}{node.name}/"), node.op, inner)
             else:
-                item = _box(node, address, manner)
-                scene.items.append(item)
-                scene.edges += [Edge(*port, item, end) for end, port in enumerate(operands)]
-                found = [(name, (item, place)) for place, name in enumerate(node.op.output_names)]
-            for name, port in found:
-                place[f"{node.name}:{name}"] = port
-            place[node.name] = found[0][1]
+                found = _add_box(level, node, node.op, operands)
+            place.update({f"{node.name}:{name}": port for name, port in found.items()})
+            place[node.name] = next(iter(found.values()))
         else:
-            item = _leaf(node, address)
-            scene.items.append(item)
-            scene.edges += [Edge(*port, item, 0) for port in operands]
-            place[node.name] = (item, 0)
+            place[node.name] = _add_leaf(level, node, operands)
     return {name: place[ref if ":" in ref else split(ref)[0]] for name, ref in graph.outputs}
 
 
-def _box(node: Node, address: str, manner: _Manner) -> Item:
-    assert isinstance(node.op, Graph)
-    digest = node.op.digest
-    if digest not in manner.made:
-        manner.made[digest] = _make(node.op, manner.collapse, nested=True, made=manner.made)
-    return Item(
+def _add_box(level: _Level, node: Node, graph: Graph, operands: Sequence[Port]) -> dict[str, Port]:
+    address, made, shapes = f"{level.prefix}{node.name}", level.manner.made, tuple(port[2] for port in operands)
+    likeness = (graph.digest, shapes)
+    if likeness not in made:
+        made[likeness] = _make(graph, shapes, level.manner, f"{level.home}{address}/", nested=True)
+    item = Item(
         "box",
         title=labels.shorten(node.name.replace("_", " "), 40),
         address=address,
-        inner=manner.made[digest],
-        likeness=f"{digest}{node.attributes.text}",
+        inner=made[likeness],
+        likeness=f"{likeness}{node.attributes.text}",
     )
+    level.scene.items.append(item)
+    level.scene.edges += [Edge(source, start, item, end) for end, (source, start, _) in enumerate(operands)]
+    inside = f"{level.home}{address}/"
+    return {
+        name: (item, port, level.manner.shapes.get(f"{inside}{ref}", shapes[0] if shapes else None))
+        for port, (name, ref) in enumerate(graph.outputs)
+    }
 
 
-def _leaf(node: Node, address: str) -> Item:
-    op = str(node.op)
-    kind = labels.family(op)
-    return Item(
-        kind,
+def _add_leaf(level: _Level, node: Node, operands: Sequence[Port]) -> Port:
+    op, address = str(node.op), f"{level.prefix}{node.name}"
+    shape = level.manner.shapes.get(f"{level.home}{address}")
+    details = labels.details(node, shape if shape not in [port[2] for port in operands] else None)
+    tooltip = labels.everything(node) + (f" → {labels.times(shape)}" if shape is not None else "")
+    item = Item(
+        labels.family(op),
         title=labels.title(node),
-        details=labels.details(node),
+        details=details,
         address=address,
-        tooltip=labels.everything(node),
-        likeness=f"{op}{node.attributes.text}",
+        tooltip=tooltip,
+        likeness=f"{op}{node.attributes.text}{details}",
     )
+    level.scene.items.append(item)
+    level.scene.edges += [Edge(source, start, item, 0) for source, start, _ in operands]
+    return item, 0, shape
 
 
 def _collapse(scene: Scene) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 
 from nas.core.graph import Graph
+from nas.core.profile import InputSpec
 from results.drawing import labels
 from results.drawing.layout import GAP, HEADING, arrange, fold
 from results.drawing.scene import Edge, Item, Scene, make_scene
@@ -64,16 +66,25 @@ STYLE = (
 
 
 def draw(
-    graph: Graph, *, collapse: bool = False, tallest: float | None = None, style: bool = True, title: str = ""
+    graph: Graph,
+    inputs: Mapping[str, InputSpec] | None = None,
+    *,
+    collapse: bool = False,
+    tallest: float | None = None,
+    style: bool = True,
+    title: str = "",
 ) -> str:
     """The drawing of a decided graph, as the text of one `<svg>` element.
 
+    inputs: shapes of what the graph takes; with them, a node that changes the shape tells the new one.
     collapse: equal nodes, and equal nested graphs, that follow one another are drawn once, with "× n".
     tallest: px that a column may be tall; a longer chain goes on in a column to the right. None: one column.
     style: put the style sheet (STYLE) into it, so that the text is a file of its own.
     title: what it shows, for screen readers.
+
+    Raises: ShapeError when the graph does not fit `inputs`.
     """
-    scene = make_scene(graph, collapse=collapse)
+    scene = make_scene(graph, collapse=collapse, inputs=inputs)
     arrange(scene)
     if tallest is not None:
         fold(scene, tallest)

@@ -16,7 +16,9 @@ from PIL import ImageFont
 
 import search_spaces  # noqa: F401 - registers the spaces
 from nas.core import registry
+from nas.core.errors import ShapeError
 from nas.core.graph import Graph, Node, chain
+from nas.core.profile import InputSpec
 from results.drawing import STYLE, draw, labels
 from results.drawing.layout import arrange, fold
 from results.drawing.scene import Edge, Item, Scene, make_scene
@@ -124,6 +126,7 @@ def test_nor_in_our_spaces(name: str) -> None:
         graph = space.sample(random.Random(seed)).graph
         check(placed(graph))
         check(placed(graph, collapse=True, tallest=500.0))
+        ElementTree.fromstring(draw(graph, space.inputs, collapse=True))
 
 
 @settings(max_examples=30, deadline=None)
@@ -192,6 +195,23 @@ def test_tooltips_hold_the_whole_address_in_shared_boxes_too() -> None:
     found = [element.text for element in ElementTree.fromstring(draw(network(3, 2))).iter(f"{SVG}title")]
     for block in ("block0", "block1"):
         assert f"stage/{block}/left = conv(kernel=3, width=16) of x" in found
+
+
+def test_shapes_are_told_where_they_change() -> None:
+    graph = chain(
+        [
+            Node("stem", "conv", {"width": 16, "stride": 2}),
+            Node("a", "conv"),
+            Node("b", "conv"),
+            Node("h", "head", {"classes": 10}),
+        ]
+    )
+    shown = texts(draw(graph, {"x": InputSpec((3, 32, 32))}, collapse=True))
+    assert sorted(shown) == sorted(
+        ["x  3×32×32", "conv 3×3", "stride 2 · → 16×16×16", "conv 3×3", "× 2", "head", "classes 10 · → 10", "y"]
+    )
+    with pytest.raises(ShapeError):
+        draw(graph, {"x": InputSpec((7,))})
 
 
 def test_each_operand_has_its_own_line() -> None:
