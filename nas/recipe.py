@@ -243,13 +243,14 @@ _Loader.add_implicit_resolver(
 
 def parse_yaml(text: str, name: str) -> tuple[Any, dict[tuple[str, ...], int]]:
     """The value of a YAML text, and the line of each key. Raises RecipeError with line and column."""
-    loader = _Loader(text)
+    lines: dict[tuple[str, ...], int] = {}
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
-        lines: dict[tuple[str, ...], int] = {}
-        if node is not None:
-            _walk(node, (), lines, name)
-        return (loader.construct_document(node) if node is not None else None), lines
+        if node is None:
+            return None, lines
+        _walk(node, (), lines, name)
+        return loader.construct_document(node), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -258,9 +259,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[tuple[str, ...], int]]:
         shown = f": {row.strip()!r}" if row.strip() else ""
         raise RecipeError(f"{name}{at}: this is no YAML: {error.problem}{shown}{hint}") from None
     except yaml.YAMLError as error:
-        raise RecipeError(f"{name}: this is no YAML: {error}") from None
-    finally:
-        loader.dispose()
+        raise RecipeError(f"{name}: this is no YAML: {' '.join(str(error).split())}") from None
 
 
 def _walk(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, ...], int], name: str) -> None:

@@ -47,7 +47,7 @@ def one(output: Output, name: str, sets: Sequence[str], draw: Path | None, seed:
     spec = find_part("space", {"name": name, **_fields(sets)}, base=Path.cwd())
     space: Space = spec.make()
     if draw is not None:
-        _draw(output, space, draw, seed)
+        _draw(output, name, space, draw, seed)
     if json:
         output.result({"name": name, "size": str(space.size()), "choices": list(_choices(space))})
         return
@@ -115,13 +115,13 @@ def _needs(needs: Sequence[Mapping[str, Any]]) -> str:
     return " and ".join(shown) or "always"
 
 
-def _draw(output: Output, space: Space, file: Path, seed: int) -> None:
+def _draw(output: Output, name: str, space: Space, file: Path, seed: int) -> None:
     """Draw the first valid network that `seed` gives."""
     from results.drawing import draw
 
     if file.suffix != ".svg":
         raise RecipeError(f"--draw {file}: expected a file that ends in .svg")
-    rng = random.Random(seed)
+    rng, title = random.Random(seed), f"one network of {name}, seed {seed}"
     for _ in range(TRIES):
         candidate = space.sample(rng)
         if space.trouble(candidate) is None:
@@ -129,7 +129,7 @@ def _draw(output: Output, space: Space, file: Path, seed: int) -> None:
     else:
         raise GraphError(f"none of {TRIES} drawn candidates is a network: {space.trouble(candidate)}")
     try:
-        file.write_text(draw(candidate.graph, space.inputs), encoding="utf-8")
+        file.write_text(draw(candidate.graph, collapse=True, tallest=1400, title=title), encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"--draw {file} cannot be written: {error}") from None
     output.say(f"drew one network (seed {seed}) into {file}")
