@@ -23,6 +23,9 @@ _PREFIX = "nas_user_"
 def load_object(text: str, base: Path | None = None) -> Any:
     """The object that `text` names. A relative path is looked for in `base`, then in the working directory.
 
+    A file that is at none of these places is looked for by its name in the folders that were added to `sys.path`: so a
+    run's folder that holds a copy of it can be opened where the original is not.
+
     Raises: RegistryError naming what is missing: the file, the module, or the name in it (with the nearest name). An
         error inside the user's file is told with its line.
     """
@@ -77,7 +80,9 @@ def _load_module(place: str, text: str) -> ModuleType:
 
 def _load_file(place: str, base: Path | None) -> ModuleType:
     tried = [Path(place)] if Path(place).is_absolute() else [*([base / place] if base else []), Path.cwd() / place]
-    path = next((candidate.resolve() for candidate in tried if candidate.is_file()), None)
+    added = [folder for folder in sys.path if folder and not folder.startswith((sys.prefix, sys.base_prefix))]
+    places = [*tried, *(Path(folder) / Path(place).name for folder in added)]
+    path = next((candidate.resolve() for candidate in places if candidate.is_file()), None)
     if path is None:
         raise RegistryError(f"there is no file {place!r}; looked at {', '.join(str(p) for p in tried)}")
     main = sys.modules.get("__main__")
