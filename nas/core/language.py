@@ -185,16 +185,16 @@ def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
     check_name(name, "recursive")
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise GraphError(f"recursive {name!r}: depth={depth!r}; expected a whole number of 1 or more")
-    part = Recursive(recursion=name, body=_check_part(f"recursive {name!r}", body(Again(recursion=name))), depth=depth)
+    checked = _check_part(f"recursive {name!r}", body(Again(recursion=name)))
 
     def see(inner: Part) -> Part | None:
         if isinstance(inner, Recursive) and inner.recursion == name:
             raise GraphError(f"recursive {name!r} holds another recursive {name!r}; give one of them another name")
         return inner.rebuild(see)
 
-    see(part.body)
-    part.unrolled()
-    return part
+    see(checked)
+    Recursive(recursion=name, body=checked, depth=1).unrolled()  # raises where it never ends
+    return Recursive(recursion=name, body=checked, depth=depth)
 
 
 def compute(function: Callable[..., Part], **values: Any) -> Part:
@@ -334,7 +334,7 @@ def _telling(parts: Sequence[Part]) -> list[str]:
         if len(likes) > 1 and isinstance(part, Op):
             fixed = [{n: v for n, v in p.attributes if not isinstance(v, Part)} for p in likes if isinstance(p, Op)]
             mine = [(n, v) for n, v in part.attributes if not isinstance(v, Part)]
-            differing = [f"{n}{_plain(v)}" for n, v in mine if any(f.get(n) != v for f in fixed)]
+            differing = [f"{n}{_plain(v)}" for n, v in mine if any(n not in f or f[n] != v for f in fixed)]
             name = "_".join([name, *differing])
         told.append(name)
     return told
