@@ -1,0 +1,186 @@
+"""What is written about an exported network: its architecture as JSON, and words for its docstring and README.
+
+The caller's `about` may hold anything that JSON can. Known keys: `title`, `space`, `trial` and `run` say where it comes
+from, `decisions` (address → option) and `metrics` (name → number) what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import ExportError, GraphError
+from nas.core.graph import Graph
+from nas.core.profile import InputSpec, profile
+from nas.core.values import thaw
+
+ARCHITECTURE = "architecture.json"
+FORMAT = 1
+"""Version of the layout of architecture.json."""
+WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What architecture.json holds. about: the caller's words, `decisions` and `metrics` among them."""
+
+    graph: Graph
+    inputs: Mapping[str, InputSpec]
+    about: Mapping[str, Any]
+    versions: Mapping[str, str]
+    max_abs_difference: float | None = None
+
+
+def check(about: Mapping[str, Any]) -> dict[str, Any]:
+    """`about` as JSON values. Raises ExportError naming the key whose value JSON cannot hold."""
+    found: dict[str, Any] = {}
+    for name, value in about.items():
+        if name in ("decisions", "metrics") and not isinstance(value, Mapping):
+            raise ExportError(f"about[{name!r}] is {value!r}; expected a mapping")
+        value = {key: thaw(inner) for key, inner in value.items()} if isinstance(value, Mapping) else thaw(value)
+        try:
+            found[str(name)] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ExportError(f"about[{name!r}] cannot be written as JSON: {error}") from None
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made the export."""
+    found = {"python": platform.python_version()}
+    for name in ("espalier-nas", "torch", "safetensors"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def to_json(architecture: Architecture) -> str:
+    """The text of architecture.json."""
+    rest = {name: value for name, value in architecture.about.items() if name not in ("decisions", "metrics")}
+    data = {
+        "format": FORMAT,
+        "about": rest,
+        "metrics": architecture.about.get("metrics", {}),
+        "decisions": architecture.about.get("decisions", {}),
+        "inputs": {
+            name: {"shape": list(spec.shape), "dtype": spec.dtype, "vocabulary": spec.vocabulary}
+            for name, spec in architecture.inputs.items()
+        },
+        "graph": architecture.graph.to_dict(),
+        "max_abs_difference": architecture.max_abs_difference,
+        "versions": dict(architecture.versions),
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read(folder: Path | str) -> Architecture:
+    """The architecture of an exported folder. Raises ExportError when its file is missing, damaged or newer."""
+    path = Path(folder) / ARCHITECTURE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExportError(f"{folder} holds no {ARCHITECTURE}; expected a folder that `nas export` wrote") from None
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path} cannot be read: {error}") from error
+    version = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(version, int) or version > FORMAT:
+        raise ExportError(f"{path} has the format {version!r}; this version reads up to {FORMAT}; update espalier-nas")
+    try:
+        inputs = {
+            name: InputSpec(tuple(row["shape"]), row["dtype"], row["vocabulary"])
+            for name, row in data["inputs"].items()
+        }
+        about = {**data["about"], "metrics": data["metrics"], "decisions": data["decisions"]}
+        graph = Graph.from_dict(data["graph"])
+        return Architecture(graph, inputs, about, data["versions"], data["max_abs_difference"])
+    except (KeyError, TypeError, AttributeError, GraphError) as error:
+        raise ExportError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def title(about: Mapping[str, Any]) -> str:
+    """One line: what the network is and where it comes from."""
+    name = str(about.get("title") or "A network")
+    places = [f"{word} {about[word]}" for word in ("space", "run", "trial") if about.get(word) not in (None, "")]
+    return _line(f"{name} found by Espalier" + (f" ({', '.join(places)})" if places else ""))
+
+
+def facts(architecture: Architecture) -> list[tuple[str, str]]:
+    """Rows (word, value): inputs, outputs, costs, metrics."""
+    costs = profile(architecture.graph, architecture.inputs)
+    rows = [("Input", f"{name} {_shape(spec.shape)} {spec.dtype}") for name, spec in architecture.inputs.items()]
+    several = len(costs.outputs) > 1
+    rows += [
+        ("Output", f"{name} {_shape(shape)}" if several else _shape(shape)) for name, shape in costs.outputs.items()
+    ]
+    rows.append(("Cost", f"{costs.params:,} parameters, {costs.macs:,} multiply-adds for one input"))
+    known = {"params": costs.params, "macs": costs.macs}
+    shown = {n: v for n, v in dict(architecture.about.get("metrics", {})).items() if known.get(n) != v}
+    if shown:
+        rows.append(("Metrics", ", ".join(map(_metric, shown.items()))))
+    return rows
+
+
+def introduction(architecture: Architecture) -> str:
+    """The docstring of model.py."""
+    rows = facts(architecture)
+    lines = [f"{title(architecture.about)}.", ""]
+    for word, value in rows:
+        lines += textwrap.wrap(f"{word + ':':9}{value}", WIDTH, subsequent_indent=" " * 9)
+    decisions = dict(architecture.about.get("decisions", {}))
+    if decisions:
+        wide = min(max(map(len, decisions)), 60)
+        lines += ["", "Decisions:", *(_line(f"    {name:{wide}}  {_option(v)}") for name, v in decisions.items())]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def readme(architecture: Architecture, files: Mapping[str, str]) -> str:
+    """README.md: what it is, three lines of use, what each file is."""
+    names = [name for name, _ in zip(architecture.inputs, range(26), strict=False)]
+    fed = ", ".join(_example(architecture.inputs[name]) for name in names)
+    rows = "\n".join(f"- {word}: {value}" for word, value in facts(architecture))
+    listed = "\n".join(f"- `{name}`: {what}" for name, what in files.items())
+    return (
+        f"# {title(architecture.about)}\n\n{rows}\n\n```python\nimport torch\nfrom model import load\n\n"
+        f"network = load()  # in eval mode, with its weights\nresult = network({fed})\n```\n\n{listed}\n"
+    )
+
+
+def _example(spec: InputSpec) -> str:
+    sizes = ", ".join(map(str, (1, *spec.shape)))
+    if spec.dtype == "int64":
+        return f"torch.randint({spec.vocabulary or 2}, ({sizes}))"
+    return f"torch.randn({sizes})"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(['N', *map(str, shape)])})"
+
+
+def _metric(pair: tuple[str, Any]) -> str:
+    name, value = pair
+    unit = " %" if name.endswith("accuracy") else ""
+    whole = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value == int(value))
+    return f"{name} {int(value):,}{unit}" if whole else f"{name} {value:.6g}{unit}"
+
+
+def _option(value: Any) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
+
+
+def _line(text: str) -> str:
+    """A text as one line of a docstring; what is too long is cut, architecture.json has it whole."""
+    text = re.sub(r"\s*[\r\n]+\s*", " ", text)
+    return text if len(text) <= WIDTH - 8 else text[: WIDTH - 10] + " …"
