@@ -8,6 +8,6 @@
 Importing this package registers every part in it and imports neither torch nor pandas.
 """
 
-from evaluators import data, table
+from evaluators import costs, data, table, train
 
-__all__ = ["data", "table"]
+__all__ = ["costs", "data", "table", "train"]

@@ -1,0 +1,138 @@
+"""Cost metrics beside any evaluator: `WithCosts(evaluator, ["latency_ms"], inputs)`.
+
+`params`, `macs` and `train_memory_bytes` are computed; `latency_ms` and `peak_memory_bytes` are measured on the built
+network, and the notes of the measurement say under which circumstances. What the evaluator reports itself is left
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from evaluators.devices import check_device, name_of, resolve
+from evaluators.metrics import USUAL
+from nas.core.errors import RecipeError, nearest
+from nas.core.profile import InputSpec, profile
+from nas.core.records import Budget, Candidate, Measurement, Metric
+from nas.core.roles import Evaluator
+
+COMPUTED = ("params", "macs", "train_memory_bytes")
+MEASURED = ("latency_ms", "peak_memory_bytes")
+COSTS = COMPUTED + MEASURED
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How latency and memory are measured.
+
+    batch: examples of one forward pass. device: 'auto' is the GPU where there is one. threads: of torch on a CPU.
+    warm_up, repeats: passes before, and passes of which the median is taken; seconds: no further repeats after this.
+    train_batch: the batch for which `train_memory_bytes` is computed.
+    """
+
+    batch: int = 1
+    device: str = "auto"
+    threads: int = 1
+    warm_up: int = 5
+    repeats: int = 50
+    seconds: float = 2.0
+    train_batch: int = 64
+
+    def __post_init__(self) -> None:
+        check_device(self.device, "costs")
+        for name in ("batch", "threads", "warm_up", "repeats", "train_batch"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise RecipeError(f"costs: {name} is {value!r}; expected a whole number of at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class WithCosts:
+    """An evaluator that also reports costs.
+
+    evaluator: the one that is wrapped; its budgets, files, stages and reports stay as they are.
+    names: which of 'params', 'macs', 'train_memory_bytes', 'latency_ms', 'peak_memory_bytes'.
+    inputs: what the networks take, `space.inputs`.
+
+    Raises: RecipeError for another name.
+    """
+
+    evaluator: Any
+    names: Sequence[str]
+    inputs: Mapping[str, InputSpec]
+    bench: Bench = Bench()
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if name not in COSTS:
+                raise RecipeError(f"cost {name!r}; {nearest(name, COSTS)}")
+        object.__setattr__(self, "names", tuple(dict.fromkeys(self.names)))
+        object.__setattr__(self, "inputs", dict(self.inputs))
+
+    def __getattr__(self, name: str) -> Any:
+        """What an evaluator may say of itself (`writes_files`, `knows_stage`, …) is said by the one inside."""
+        if name.startswith("_") or name == "evaluator":
+            raise AttributeError(name)
+        return getattr(self.evaluator, name)
+
+    @property
+    def in_process(self) -> bool:
+        """A measured cost takes its time, and wants a process to itself."""
+        return getattr(self.evaluator, "in_process", False) and not set(self.names) & set(MEASURED)
+
+    def evaluate(self, candidate: Candidate, budget: Budget, seed: int, **extra: Any) -> Measurement:
+        """The evaluator's measurement with the costs in it."""
+        found = self.evaluator.evaluate(candidate, budget, seed, **extra)
+        wanted = [name for name in self.names if name not in found.metrics]
+        costs, notes = measure_costs(candidate, wanted, self.inputs, self.bench)
+        return Measurement({**found.metrics, **costs}, found.seconds, found.curve, {**found.notes, **notes})
+
+    def metrics(self) -> Iterable[Metric]:
+        """The evaluator's, then the costs it lacks."""
+        own = list(self.evaluator.metrics())
+        have = {metric.name for metric in own}
+        return [*own, *(USUAL[name] for name in self.names if name not in have)]
+
+    def fingerprint(self) -> str:
+        """The evaluator's, and for measured costs the machine: another device has another latency."""
+        inner = self.evaluator.fingerprint()
+        if not set(self.names) & set(MEASURED):
+            return f"{inner}+costs1:{','.join(self.names)}:{self.bench.train_batch}"
+        machine = {"device": name_of(resolve(self.bench.device)), "torch": version("torch")}
+        return f"{inner}+costs1:{','.join(self.names)}:{json.dumps(asdict(self.bench) | machine, sort_keys=True)}"
+
+
+def with_costs(
+    evaluator: Evaluator, wanted: Iterable[str], inputs: Mapping[str, InputSpec], bench: Bench | None = None
+) -> Any:
+    """The evaluator, wrapped if a wanted metric is a cost that it does not report itself."""
+    have = {metric.name for metric in evaluator.metrics()}
+    missing = [name for name in wanted if name in COSTS and name not in have]
+    return WithCosts(evaluator, missing, inputs, bench or Bench()) if missing else evaluator
+
+
+def measure_costs(
+    candidate: Candidate, names: Sequence[str], inputs: Mapping[str, InputSpec], bench: Bench
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """The costs of a candidate, and the circumstances of those that were measured.
+
+    Raises: ShapeError; EvaluationError when the device is not there.
+    """
+    known = profile(candidate.graph, inputs)
+    found: dict[str, float] = {}
+    for name in names:
+        if name in ("params", "macs"):
+            found[name] = getattr(known, name)
+        elif name == "train_memory_bytes":
+            found[name] = known.train_memory_bytes(bench.train_batch)
+    wanted = [name for name in names if name in MEASURED]
+    if not wanted:
+        return found, {}
+    from evaluators.training.cost import measure_network
+
+    measured, notes = measure_network(candidate.graph, inputs, wanted, bench)
+    return found | measured, {"costs": notes}
