@@ -30,58 +30,72 @@ class Rows:
     content: str
 
 
-def read(path: str, key: str, wanted: Sequence[str], joins: Sequence[Mapping[str, str]]) -> Rows:
+def read(path: str, key: Sequence[str], wanted: Sequence[str], joins: Sequence[Mapping[str, str]]) -> Rows:
     """Read a table and the tables joined to it.
 
     Args:
-        key: the column of the networks' spellings. wanted: the columns of numbers. joins: mappings of `path` and `on`.
+        key: the columns whose texts, joined by colons, spell the networks. wanted: the columns of numbers.
+        joins: mappings of `path` and `on`, a column of both tables; 'row' is the row number where there is none.
 
     Raises: DataError for a file that cannot be read and for a key that stands twice; RecipeError for an unknown column.
     """
     where = Path(path).name
     table, content = _open(path, key)
     names = list(table.column_names)
-    _need(key, names, f"{where}: key column")
+    for column in key:
+        _need(column, names, f"{where}: key column")
+    spelled = (":".join(map(str, parts)) for parts in zip(*(table[name].to_pylist() for name in key), strict=True))
     places: dict[str, int] = {}
-    for row, value in enumerate(table[key].to_pylist()):
-        if places.setdefault(str(value), row) != row:
-            raise DataError(f"{where}: {key} {value!r} stands in rows {places[str(value)]} and {row}; keys must differ")
-    columns: dict[str, list[float | None]] = {n: _numbers(table, n, where) for n in wanted if n in names}
+    for row, text in enumerate(spelled):
+        if places.setdefault(text, row) != row:
+            raise DataError(
+                f"{where}: {':'.join(key)} {text!r} stands in rows {places[text]} and {row}; keys must differ"
+            )
+    columns: dict[str, list[float | None]] = {name: _numbers(table, name, where) for name in wanted if name in names}
     for given in joins:
         if set(given) != {"path", "on"}:
             raise RecipeError(f"table: join {dict(given)!r}; expected {{path: FILE, on: COLUMN}}")
-        other_path = str(find(given["path"], "table"))
-        other, digest = _open(other_path, "")
+        other_path = find(given["path"], "table")
+        other, digest = _open(str(other_path), ())
         content += digest
-        _need(given["on"], names[: len(table.column_names)], f"{where}: column to join on")
-        _need(given["on"], other.column_names, f"{Path(other_path).name}: column to join on")
-        index = {value: row for row, value in enumerate(other[given["on"]].to_pylist())}
-        if len(index) != other.num_rows:
-            raise DataError(
-                f"{Path(other_path).name}: {given['on']} holds a value twice; a join needs one row for each"
-            )
-        order = [index.get(value) for value in table[given["on"]].to_pylist()]
-        for name in other.column_names:
-            if name in wanted and name in columns:
-                raise RecipeError(f"table: column {name!r} is in {where} and in {Path(other_path).name}; rename one")
-            if name in wanted:
-                numbers = _numbers(other, name, Path(other_path).name)
-                columns[name] = [None if row is None else numbers[row] for row in order]
+        joined = _joined(table, where, other, other_path.name, given["on"], wanted)
+        for name in joined:
+            if name in columns:
+                raise RecipeError(f"table: column {name!r} is in {where} and in {other_path.name}; rename one")
+        columns |= joined
         names += other.column_names
     for name in wanted:
         _need(name, names, f"{where}: column")
     return Rows(places, columns, content)
 
 
-def _open(path: str, key: str) -> tuple[pyarrow.Table, str]:
-    """The table of a file, and a digest of the file. `key` is read as text, so that 007 stays 007."""
+def _joined(
+    table: pyarrow.Table, where: str, other: pyarrow.Table, there: str, on: str, wanted: Sequence[str]
+) -> dict[str, list[float | None]]:
+    """The wanted columns of `other` in the order of the rows of `table`; None where it has no such row."""
+    _need(on, other.column_names, f"{there}: column to join on")
+    if on == "row" and on not in table.column_names:
+        ours: Sequence[object] = range(table.num_rows)
+    else:
+        _need(on, table.column_names, f"{where}: column to join on")
+        ours = table[on].to_pylist()
+    index = {value: row for row, value in enumerate(other[on].to_pylist())}
+    if len(index) != other.num_rows:
+        raise DataError(f"{there}: {on} holds a value twice; a join needs one row for each")
+    order = [index.get(value) for value in ours]
+    numbers = {name: _numbers(other, name, there) for name in other.column_names if name in wanted}
+    return {name: [None if row is None else column[row] for row in order] for name, column in numbers.items()}
+
+
+def _open(path: str, key: Sequence[str]) -> tuple[pyarrow.Table, str]:
+    """The table of a file, and a digest of the file. Columns of `key` are read as text, so that 007 stays 007."""
     import pyarrow
     from pyarrow import csv, parquet
 
     where = Path(path).name
     try:
         if path.endswith((".csv", ".tsv", ".txt")):
-            convert = csv.ConvertOptions(column_types={key: pyarrow.string()} if key else {})
+            convert = csv.ConvertOptions(column_types=dict.fromkeys(key, pyarrow.string()))
             parse = csv.ParseOptions(delimiter="," if path.endswith(".csv") else "\t")
             table = csv.read_csv(path, parse_options=parse, convert_options=convert)
         else:

@@ -27,6 +27,9 @@ from nas.core.values import canonical
 if TYPE_CHECKING:
     from nas.core.space import Space
 
+DRAWN = 100
+"""Networks looked up to see whether a table fits a space."""
+
 Columns = Mapping[str, "str | Sequence[str] | Mapping[float, str | Sequence[str]]"]
 """Metric → a column; several, of which the mean is taken; or epochs → one of these."""
 
@@ -40,11 +43,13 @@ class Table:
     columns: metric → column, as in {val_accuracy: val_acc_ep200, test_accuracy: test_acc_ep200}; a list of columns
         stands for their mean; {val_accuracy: {12: val_acc_ep12, 200: val_acc_ep200}} has one column per budget of
         epochs, and a budget in between gets the one below.
-    key: the column that holds what `space.spell(graph)` gives.
+    key: the column that holds what `space.spell(graph)` gives; several, where their texts joined by colons do. Where
+        a notation has several spellings of a network, the row of any of them is found.
     scale: metric → a factor, as in {val_accuracy: 100} where a column holds fractions.
     noise: metric → standard deviation of a Gaussian that is added, the same for the same network and seed.
     seconds: the column of what an evaluation took in seconds; it is reported, not waited for.
-    join: further files, as in {path: latency.parquet, on: arch_index}; their columns can be named above.
+    join: further files, as in {path: latency.parquet, on: arch_index}; their columns can be named above. `on: row` is
+        the row number where the table has no column of that name.
 
     Raises: DataError for files that cannot be read; RecipeError for an unknown column (with the nearest), for one
         column under both a `val_` and a `test_` metric, and for a table that does not fit the space.
@@ -53,7 +58,7 @@ class Table:
     path: str
     columns: Columns
     space: Space | None = None
-    key: str = "arch"
+    key: str | Sequence[str] = "arch"
     scale: Mapping[str, float] = field(default_factory=dict)
     noise: Mapping[str, float] = field(default_factory=dict)
     seconds: str | None = None
@@ -84,11 +89,8 @@ class Table:
         """
         if self.space is None:
             raise RecipeError("table: no space is given; it is needed to spell networks as the table does")
-        key = self.space.spell(candidate.graph)
         rows = self._rows
-        place = rows.places.get(key)
-        if place is None:
-            raise EvaluationError(f"{Path(self.path).name} has no row whose {self.key} is {key!r}")
+        place, key = self._place(self.space, candidate, rows)
         found = {}
         for name, levels in self._levels.items():
             value = self._value(rows, levels, place, budget, key)
@@ -123,6 +125,10 @@ class Table:
     # ---- reading -------------------------------------------------------------------------------------------------
 
     @property
+    def _key(self) -> tuple[str, ...]:
+        return (self.key,) if isinstance(self.key, str) else tuple(self.key)
+
+    @property
     def _mappings(self) -> tuple[Mapping[str, Any], ...]:
         return self.columns, self.scale, self.noise
 
@@ -144,10 +150,20 @@ class Table:
     def _rows(self) -> Rows:
         wanted = [column for levels in self._levels.values() for _, columns in levels for column in columns]
         joins = [self.join] if isinstance(self.join, Mapping) else list(self.join)
-        return read(self.path, self.key, [*wanted, *([self.seconds] if self.seconds else [])], joins)
+        return read(self.path, self._key, [*wanted, *([self.seconds] if self.seconds else [])], joins)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_rows", "_levels")}
+
+    def _place(self, space: Space, candidate: Candidate, rows: Rows) -> tuple[int, str]:
+        """The number of a candidate's row, and its key there."""
+        spelling = space.spell(candidate.graph)
+        if spelling in rows.places:
+            return rows.places[spelling], spelling
+        for other in getattr(space, "spellings", lambda graph: ())(candidate.graph):
+            if other in rows.places:
+                return rows.places[other], other
+        raise EvaluationError(f"{Path(self.path).name} has no row whose {':'.join(self._key)} is {spelling!r}")
 
     def _value(
         self, rows: Rows, levels: Sequence[tuple[float, tuple[str, ...]]], place: int, budget: Budget, key: str
@@ -181,15 +197,23 @@ class Table:
                     )
 
     def _check_space(self, space: Space) -> None:
-        """Refuse a table that knows none of the space's networks."""
+        """Refuse a table that knows none of the networks that are drawn from the space."""
         rng = random.Random(0)
-        try:
-            keys = [space.spell(space.sample(rng).graph) for _ in range(20)]
-        except NotInSpaceError as error:
-            raise RecipeError(f"table: networks of this space cannot be looked up: {error}") from None
-        if not any(key in self._rows.places for key in keys):
-            first = next(iter(self._rows.places), "")
-            raise RecipeError(
-                f"table: {Path(self.path).name} has none of 20 networks drawn from the space; the space spells "
-                f"{keys[0]!r}, column {self.key!r} begins with {first!r}"
-            )
+        spelled, reason = "", ""
+        for _ in range(DRAWN):
+            candidate = space.sample(rng)
+            try:
+                spelled = spelled or space.spell(candidate.graph)
+                self._place(space, candidate, self._rows)
+            except EvaluationError:
+                continue
+            except NotInSpaceError as error:
+                reason = str(error)
+            else:
+                return
+        if not spelled:
+            raise RecipeError(f"table: networks of this space cannot be looked up: {reason}")
+        raise RecipeError(
+            f"table: {Path(self.path).name} has none of {DRAWN} networks drawn from the space; the space spells "
+            f"{spelled!r}, {':'.join(self._key)} begins with {next(iter(self._rows.places), '')!r}"
+        )

@@ -11,8 +11,10 @@ from pyarrow import parquet
 from evaluators.table import Table
 from nas.core.errors import DataError, EvaluationError, NotInSpaceError, RecipeError
 from nas.core.graph import Node, chain
+from nas.core.profile import profile
 from nas.core.records import Budget, Candidate, Decisions
 from nas.core.roles import Evaluator
+from search_spaces.nas_bench_101 import nas_bench_101
 from search_spaces.nas_bench_201 import nas_bench_201
 from search_spaces.nas_bench_macro import nas_bench_macro
 
@@ -122,7 +124,7 @@ def test_tables_are_joined(csv, tmp_path):
         ({"columns": {"val_accuracy": 7}}, r"columns of 'val_accuracy' are 7"),
         ({"columns": {}}, r"columns is empty"),
         ({"key": "archs"}, r"key column 'archs' is not there; did you mean 'arch'"),
-        ({"key": "cost"}, r"none of 20 networks.*the space spells '..', column 'cost' begins with '1.5'"),
+        ({"key": "cost"}, r"none of 100 networks.*the space spells '..', cost begins with '1\.5'"),
         ({"noise": {"val_acuracy": 1}}, r"noise of 'val_acuracy'.*did you mean 'val_accuracy'"),
         ({"seconds": "tme"}, r"column 'tme' is not there"),
         ({"join": {"path": "x"}}, r"expected {path: FILE, on: COLUMN}"),
@@ -198,6 +200,31 @@ def test_nas_bench_201_is_as_published(real):
     first = next(iter(table._rows.places))
     assert first == "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
     assert table.evaluate(space.parse(first), Budget(1), 0).metrics["latency_ms"] == pytest.approx(5.807, abs=1e-3)
+
+
+@pytest.mark.data
+def test_nas_bench_101_is_as_published(real):
+    space = nas_bench_101()
+    table = Table(
+        real("nas_bench_101.parquet"),
+        {"val_accuracy": "val_acc_ep108", "test_accuracy": "test_acc", "params": "params"},
+        space,
+        key=["n_vertices", "adjacency", "ops"],
+        join={"path": real("nas_bench_101_learning_curves.parquet"), "on": "row"},
+    )
+    found = table.describe()
+    assert found["rows"] == 423_624
+    assert found["missing"] == {"test_acc": 0, "params": 0, "val_acc_ep108": 423_624 - 20_001}
+    rows = table._rows
+    best = max(rows.places, key=lambda name: rows.columns["test_acc"][rows.places[name]])
+    assert round(rows.columns["test_acc"][rows.places[best]], 2) == 94.32
+    other = next(text for text in space.spellings(space.parse(best).graph) if text not in rows.places)
+    assert table._place(space, space.parse(other), rows) == (rows.places[best], best), "another numbering, the same row"
+    names = list(rows.places)[:20_001:2_000]
+    for name in names:
+        metrics = table.evaluate(space.parse(name), Budget(1), 0).metrics
+        assert metrics["params"] == profile(space.parse(name).graph, space.inputs).params
+        assert abs(metrics["val_accuracy"] - metrics["test_accuracy"]) < 5
 
 
 @pytest.mark.data
