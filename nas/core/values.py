@@ -18,13 +18,20 @@ Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 
 
 def freeze(value: Any, where: str = "value") -> Value:
-    """`value` with lists made tuples. Raises GraphError for anything that is not a value."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
+    """`value` with lists made tuples, -0.0 made 0.0, and instances of subclasses (an IntEnum, numpy.float64) plain.
+
+    Raises: GraphError for anything that is not a value.
+    """
+    if value is None or type(value) in (bool, int, str):
+        return value  # type: ignore[no-any-return]
     if isinstance(value, float):
         if not math.isfinite(value):
             raise GraphError(f"{where}: {value!r} is not finite; use a finite number or None")
-        return value
+        return float(value) + 0.0
+    if isinstance(value, int):
+        return int.__index__(value)
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, list | tuple):
         return tuple(freeze(item, where) for item in value)
     raise GraphError(
@@ -57,6 +64,12 @@ def alike(a: Value, b: Value) -> bool:
     return type(a) is type(b)
 
 
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise GraphError(f"{name!r} is a {type(name).__name__} where a name stands; expected a text")
+    return name
+
+
 class FrozenDict(Mapping[str, Value]):
     """An immutable, hashable mapping from names to values. Order does not matter for equality; it is kept for display.
 
@@ -66,7 +79,7 @@ class FrozenDict(Mapping[str, Value]):
     __slots__ = ("_hash", "_items", "_key")
 
     def __init__(self, items: Mapping[str, Any] | None = None) -> None:
-        self._items: dict[str, Value] = {name: freeze(value, name) for name, value in (items or {}).items()}
+        self._items: dict[str, Value] = {_name(name): freeze(value, name) for name, value in (items or {}).items()}
         self._key: str | None = None
         self._hash: int | None = None
 
