@@ -42,9 +42,10 @@ if TYPE_CHECKING:
         some_of,
         tie,
     )
-    from nas.core.profile import profile
-    from nas.core.records import Budget, Candidate, Decisions, Measurement, Metric, Objective, Trial
+    from nas.core.profile import InputSpec, profile
+    from nas.core.records import Budget, Candidate, Constraint, Decisions, Measurement, Metric, Objective, Status, Trial
     from nas.core.registry import register
+    from nas.core.seeds import derive, generator
     from nas.core.space import Space, features, image, tokens
     from nas.loading import load
     from nas.running import open, resume, search  # noqa: A004
@@ -57,9 +58,12 @@ _HOMES = {
     "nas.core.language": (
         "compute", "dag", "one_of", "op", "optional", "parallel", "recursive", "repeat", "seq", "some_of", "tie",
     ),
-    "nas.core.profile": ("profile",),
-    "nas.core.records": ("Budget", "Candidate", "Decisions", "Measurement", "Metric", "Objective", "Trial"),
+    "nas.core.profile": ("InputSpec", "profile"),
+    "nas.core.records": (
+        "Budget", "Candidate", "Constraint", "Decisions", "Measurement", "Metric", "Objective", "Status", "Trial",
+    ),
     "nas.core.registry": ("register",),
+    "nas.core.seeds": ("derive", "generator"),
     "nas.core.space": ("Space", "features", "image", "tokens"),
     "nas.loading": ("load",),
     "nas.running": ("open", "resume", "search"),
@@ -67,10 +71,10 @@ _HOMES = {
 _PLACES = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Budget", "Candidate", "Decisions", "Graph", "Measurement", "Metric", "NASError", "Objective", "Space", "Trial",
-    "__version__", "build", "compute", "dag", "features", "graph_key", "image", "load", "one_of", "op", "open",
-    "optional", "parallel", "profile", "recursive", "register", "repeat", "resume", "search", "seq", "some_of", "tie",
-    "tokens",
+    "Budget", "Candidate", "Constraint", "Decisions", "Graph", "InputSpec", "Measurement", "Metric", "NASError",
+    "Objective", "Space", "Status", "Trial", "__version__", "build", "compute", "dag", "derive", "features",
+    "generator", "graph_key", "image", "load", "one_of", "op", "open", "optional", "parallel", "profile", "recursive",
+    "register", "repeat", "resume", "search", "seq", "some_of", "tie", "tokens",
 ]  # fmt: skip
 
 

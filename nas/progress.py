@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from nas.core.records import Objective, Trial, losses
+from results.units import clock, written
 
 if TYPE_CHECKING:
     from nas.engine.controller import Event
@@ -47,9 +48,8 @@ class Standing:
         if self.best is None:
             return "nothing measured yet"
         first = self.objectives[0]
-        unit = f" {first.unit}" if first.unit else ""
         front = f", front of {len(self.points)}" if len(self.objectives) > 1 else ""
-        return f"best {first.name} {self.best:.6g}{unit}{front}"
+        return f"best {first.name} {written(first.name, self.best, {first.name: first.unit})}{front}"
 
 
 class Show:
@@ -122,7 +122,7 @@ class Show:
 
     def _finalist(self, trial: Trial) -> None:
         told = ", ".join(
-            f"{name} {value:.6g}" for name, value in trial.metrics.items() if name.endswith("accuracy")
+            f"{name} {written(name, value)}" for name, value in trial.metrics.items() if name.endswith("accuracy")
         ) or (trial.reason if not trial.complete else "done")
         line = f"finalist {self.retrained}/{self.finalists} (trial {trial.of} for {trial.budget}): {told}"
         if self.progress is not None:
@@ -146,17 +146,3 @@ class Show:
         if self.hours is not None:
             estimates.append(max(0.0, self.hours * 3600 - seconds))
         return min(estimates) if estimates else None
-
-
-def clock(seconds: float) -> str:
-    """A duration for a person.
-
-    >>> clock(8.2), clock(75), clock(7260)
-    ('8 s', '1 min 15 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

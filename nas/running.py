@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import runfolder
-from nas.core.errors import RecipeError, StoreError
+from nas.core.errors import NASError, RecipeError, StoreError
+from nas.core.records import Trial, losses
 from nas.plan import Plan, make_plan
 from nas.recipe import Source, change, parse, read
 
 if TYPE_CHECKING:
-    from results.run import Run
-
     from nas.engine.controller import Event, Outcome
+    from results.run import Run
 
 CHANGEABLE = ("budget", "finalists", "executor", "name", "keep")
 """Keys of a recipe that may change between the sessions of a run: none of them changes which trials are proposed."""
@@ -58,8 +59,7 @@ def search(
     Traceback (most recent call last):
     nas.core.errors.ShapeError: ...
     """
-    session = begin(recipe, out=out, sets=sets, **keys)
-    return session.run(on_event, progress=progress)
+    return _seen_through(begin(recipe, out=out, sets=sets, **keys), on_event, progress)
 
 
 def resume(
@@ -77,7 +77,16 @@ def resume(
     Raises: StoreError for a folder that holds no run, or whose trials another recipe made. RecipeError for a change
         that would make it another search.
     """
-    return go_on(folder, sets=sets, **keys).run(on_event, progress=progress)
+    return _seen_through(go_on(folder, sets=sets, **keys), on_event, progress)
+
+
+def _seen_through(session: Session, on_event: Callable[[Event], None] | None, progress: bool) -> Run:
+    for text in session.warnings:
+        warnings.warn(text, stacklevel=3)
+    run = session.run(on_event, progress=progress)
+    for text in session.problems:
+        warnings.warn(text, stacklevel=3)
+    return run
 
 
 def open(folder: str | Path) -> Run:  # noqa: A001 - `nas.open` is what it is called
@@ -154,7 +163,9 @@ def _given(recipe: Any, keys: Mapping[str, Any]) -> tuple[dict[str, Any], Source
 class Session:
     """A search about to run: one process's share of a run.
 
-    facts: what the store knows, for a run that goes on; None for a new one. outcome: how the session ended.
+    facts: what the store knows, for a run that goes on; None for a new one.
+    outcome: how the session ended. report: where the report is. best: the trial whose network is in `best/`. problems:
+        what went wrong after the search, which is safe in its folder.
     """
 
     plan: Plan
@@ -162,6 +173,9 @@ class Session:
     facts: Mapping[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
     outcome: Outcome | None = None
+    report: Path | None = None
+    best: Trial | None = None
+    problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warnings = [*self.plan.warnings, *self.warnings]
@@ -213,7 +227,21 @@ class Session:
                 on_event=told,
             )
             self.outcome = controller.run()
-        return open(folder)
+        run = open(folder)
+        if self.outcome.stop_reason != "interrupted":
+            self._finish(run)
+        return run
+
+    def _finish(self, run: Run) -> None:
+        """Write the report, and the best network as a plain torch module. What fails is noted: the run is safe."""
+        try:
+            self.report = run.report()
+            best = best_of(run) if getattr(self.plan.evaluator, "writes_files", False) else None
+            if best is not None:
+                run.export(best, self.folder / runfolder.BEST)
+                self.best = best
+        except NASError as error:
+            self.problems.append(str(error))
 
     @contextlib.contextmanager
     def _showing(self, on_event: Callable[[Event], None] | None, progress: bool) -> Iterator[Any]:
@@ -228,6 +256,17 @@ class Session:
         top = self.plan.finalists[0] if self.plan.finalists else 0
         with Show(Console(stderr=True), self.plan.objectives, budget.trials, budget.hours, top) as show:
             yield lambda event: [hear(event) for hear in (show, on_event) if hear is not None]
+
+
+def best_of(run: Run) -> Trial | None:
+    """The trial to take home first: the best finalist by the objectives in their order, else the first of the front.
+
+    Finalists are compared by what they reached on the validation part: a choice by test numbers would spoil these.
+    """
+    again = [trial for trial in run.finalists.values() if trial.complete]
+    if again:
+        return min(again, key=lambda trial: (losses(trial, run.objectives), trial.id))
+    return run.front[0] if len(run.front) else None
 
 
 # ---- facts -----------------------------------------------------------------------------------------------------------

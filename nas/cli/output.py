@@ -61,6 +61,10 @@ class Output:
         """A message."""
         self.err.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
 
+    def fail(self, text: str) -> None:
+        """An error block."""
+        self.say(_block(text), "bold red" if self.err.is_terminal else "")
+
     def warn(self, text: str) -> None:
         """A warning: the work goes on."""
         self.say(f"warning: {text}", "yellow")
@@ -91,7 +95,7 @@ def guarded() -> Iterator[Output]:
     except NASError as error:
         if _DEBUG:
             raise
-        output.say(_block(str(error)), "bold red" if output.err.is_terminal else "")
+        output.fail(str(error))
         raise typer.Exit(FAILED if output.working else WRONG) from None
     except KeyboardInterrupt:
         output.say("stopped")

@@ -10,8 +10,9 @@ import typer
 
 from nas import running
 from nas.cli.output import FAILED, Output
-from nas.cli.tables import count, front_table
-from nas.progress import Show, clock
+from nas.cli.tables import front_table
+from nas.progress import Show
+from results.units import clock, count
 
 
 def search(output: Output, recipe: Path, sets: list[str], out: Path | None, json: bool) -> None:
@@ -42,15 +43,18 @@ def _run(output: Output, session: running.Session, json: bool) -> None:
     if json:
         output.result(summary(run, outcome, session.folder))
     elif len(run.front):
+        units = {objective.name: objective.unit for objective in plan.objectives}
         output.show("")
-        output.show(front_table(run.front, run.front.names, run.finalists))
+        output.show(front_table(run.front, run.front.names, run.finalists, units))
     output.say("")
     if outcome.stop_reason == "interrupted":
         output.say(f"Go on with:  nas resume {folder}")
     elif len(run.front):
         _say_next(output, session, run)
-    if not len(run.front) or outcome.stop_reason in ("interrupted", "failures"):
-        _say_failure(output, session, run)
+    troubles = [*_troubles(session, run), *session.problems]
+    for trouble in troubles:
+        output.fail(trouble)
+    if troubles or outcome.stop_reason == "interrupted":
         raise typer.Exit(FAILED)
 
 
@@ -84,9 +88,9 @@ def _announce(output: Output, session: running.Session) -> None:
     choices = len(plan.space.choices())
     rows = {
         "data": plan.data.summary() if plan.data is not None else "none",
-        "space": f"{plan.specs['space'].label}: {count(plan.space.size())} networks by {choices} choices",
-        "evaluator": f"{plan.specs['evaluator'].label}, {plan.budget} each",
-        "strategy": plan.specs["strategy"].label,
+        "space": f"{plan.specs['space'].asked}: {count(plan.space.size())} networks by {choices} choices",
+        "evaluator": f"{plan.specs['evaluator'].asked}, {plan.budget} each",
+        "strategy": plan.specs["strategy"].asked,
         "goals": ", ".join(f"{o.name} {o.direction}" for o in plan.objectives)
         + "".join(f"; {constraint}" for constraint in plan.constraints),
         "budget": _budget(recipe),
@@ -110,27 +114,38 @@ def _budget(recipe: Any) -> str:
 
 
 def _say_next(output: Output, session: running.Session, run: Any) -> None:
-    """The three commands to try next."""
+    """Where things are, and the three commands to try next."""
     folder = _short(session.folder)
-    if getattr(session, "best", None) is not None:
-        output.say(f"The best network (trial {session.best}) is in {folder}/best: model.py, weights.safetensors, …")
+    if session.best is not None:
+        trial = session.best.of if session.best.of is not None else session.best.id
+        output.say(f"The best network (trial {trial}) is a plain torch module in {folder}/best")
+    if session.report is not None:
+        output.say(f"The report is {folder}/{session.report.name}")
+    pick = run.front.knee()
+    more = 2 * (session.plan.recipe.budget.trials or max(1, len(run.rows)))
+    steps = {
+        f"nas report {folder} --open": "look at the front and at the networks on it",
+        f"nas export {folder} {pick.id} --to net-{pick.id}": "take another network home; this one is the front's knee",
+        f"nas resume {folder} --set budget.trials={more}": "search on",
+    }
+    wide = max(map(len, steps))
     output.say("Try next:")
-    pick = run.front.knee() or run.front[0]
-    for command, what in (
-        (f"nas report {folder} --open", "look at the front and its networks"),
-        (f"nas export {folder} {pick.id} --to net", "take another network home (this one: the knee of the front)"),
-        (f"nas resume {folder} --set budget.trials={2 * max(1, session.plan.recipe.budget.trials or 50)}", "search on"),
-    ):
-        output.say(f"  {command:<52} {what}")
+    for command, what in steps.items():
+        output.say(f"  {command:<{wide}}   {what}")
 
 
-def _say_failure(output: Output, session: running.Session, run: Any) -> None:
-    """Why there is nothing, or less than asked for: the last reason of a trial that failed or could not be."""
-    rows = [row for row in run.rows if row.reason]
-    if rows and not len(run.front):
-        output.say(f"error: no trial is complete; trial {rows[-1].id} is {rows[-1].status}: {rows[-1].reason}")
-    elif session.outcome is not None and session.outcome.stop_reason == "failures":
-        output.say(f"error: the search ended after {session.outcome.failed} failures; the last: {rows[-1].reason}")
+def _troubles(session: running.Session, run: Any) -> list[str]:
+    """Why there is nothing, or less than was asked for."""
+    reasons = [f"trial {row.id} is {row.status}: {row.reason}" for row in run.rows if row.reason]
+    outcome = session.outcome
+    assert outcome is not None
+    if outcome.stop_reason == "failures":
+        return [f"the search ended after {outcome.failed} failures; the last: {reasons[-1]}"]
+    if not len(run.front) and outcome.stop_reason != "interrupted":
+        return [
+            f"none of {outcome.trials} trials is complete; the last: {reasons[-1]}" if reasons else "nothing to try"
+        ]
+    return []
 
 
 def _short(folder: Path) -> str:

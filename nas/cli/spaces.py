@@ -11,11 +11,11 @@ from typing import Any
 from rich.table import Table
 
 from nas.cli.output import Output
-from nas.cli.tables import count
 from nas.core.errors import GraphError, RecipeError
 from nas.core.space import Space
 from nas.loading import find_part, inputs_spec, load, part_names
 from nas.recipe import parse_yaml
+from results.units import count
 
 SHOWN = 8
 """Options of a choice that the table shows."""

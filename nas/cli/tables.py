@@ -1,4 +1,4 @@
-"""Tables for a person: the front, and how a number is written."""
+"""The table of a front, for a person."""
 
 from __future__ import annotations
 
@@ -7,55 +7,20 @@ from typing import Any
 
 from rich.table import Table
 
-BYTES = ("B", "KiB", "MiB", "GiB")
-
-
-def number(name: str, value: float | None) -> str:
-    """A metric's value with a unit that its name tells.
-
-    >>> number("val_accuracy", 98.6111), number("params", 18906), number("peak_memory_bytes", 3 * 2**20)
-    ('98.61 %', '18,906', '3.0 MiB')
-    >>> number("latency_ms", 1.23456), number("val_loss", None)
-    ('1.235 ms', '')
-    """
-    if value is None:
-        return ""
-    if "accuracy" in name or name.endswith("_error"):
-        return f"{value:.2f} %"
-    if name.endswith("_bytes"):
-        step = 0
-        while value >= 1024 and step < len(BYTES) - 1:
-            value, step = value / 1024, step + 1
-        return f"{value:.1f} {BYTES[step]}"
-    unit = " ms" if name.endswith("_ms") else " s" if name.endswith("_seconds") else ""
-    if float(value).is_integer() and not unit:
-        return f"{int(value):,}"
-    return f"{value:.4g}{unit}"
-
-
-def count(size: int) -> str:
-    """An exact number while it can be read, else about how many.
-
-    >>> count(15625), count(2419393593600)
-    ('15,625', 'about 2.4 · 10^12')
-    """
-    if size < 10**9:
-        return f"{size:,}"
-    digits = str(size)
-    return f"about {digits[0]}.{digits[1]} · 10^{len(digits) - 1}"
+from results.units import written
 
 
 def front_table(
     trials: Iterable[Any],
     names: Sequence[str],
     finalists: Mapping[int, Any],
-    title: str = "",
+    units: Mapping[str, str] | None = None,
 ) -> Table:
     """One row per trial of a front: its objectives, and beside them what its retraining gave.
 
-    names: the metrics to show. finalists: trial id → the trial that evaluated it again.
+    names: the metrics to show. finalists: trial id → the trial that evaluated it again. units: of metrics.
     """
-    table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(name, justify="right")
@@ -65,11 +30,11 @@ def front_table(
     for name in again:
         table.add_column(name, justify="right", style="bold" if name.startswith("test_") else "")
     for trial in trials:
-        row = [str(trial.id), *(number(name, trial.metrics.get(name)) for name in names)]
+        row = [str(trial.id), *(written(name, trial.metrics.get(name), units) for name in names)]
         if finalists:
             other = finalists.get(trial.id)
             row.append("" if other is None else str(other.budget) if other.complete else f"failed: {other.reason[:40]}")
-            row += [number(name, other.metrics.get(name)) if other is not None else "" for name in again]
+            row += [written(name, other.metrics.get(name), units) if other is not None else "" for name in again]
         table.add_row(*row)
     return table
 

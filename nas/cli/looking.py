@@ -1,0 +1,92 @@
+"""`nas front`, `nas report`, `nas export`: what was found, and taking it home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nas import running
+from nas.cli.output import Output
+from nas.cli.tables import front_table
+from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.records import Objective
+from results.front import Front
+
+
+def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool) -> None:
+    """Print a front: the run's own, or that of other metrics."""
+    with running.open(folder) as run:
+        objectives = _objectives(run, x, y)
+        found = run.front if objectives == run.objectives else Front(run.rows, objectives, load=run.store.pick)
+        if json:
+            output.result(found.summary())
+            return
+        if not len(found):
+            output.say(f"no trial of {folder} is complete yet ({len(run.rows)} ended)")
+            return
+        units = {objective.name: objective.unit for objective in objectives}
+        output.show(front_table(found, found.names, run.finalists, units))
+        reference = ", ".join(f"{name} {value:g}" for name, value in (found.reference or {}).items())
+        volume = f"hypervolume {found.hypervolume:.6g} to {reference}"
+        output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")
+
+
+def report(output: Output, folder: Path, open_: bool, json: bool) -> None:
+    """Write the report, and show it in the browser."""
+    with running.open(folder) as run:
+        output.working = True
+        path = run.report()
+    if json:
+        output.result({"run": str(folder), "report": str(path)})
+    else:
+        output.show(str(path))
+    if open_:
+        import webbrowser
+
+        if not webbrowser.open(path.resolve().as_uri()):
+            output.warn(f"no browser could be opened; open {path} yourself")
+
+
+def export(output: Output, folder: Path, trial: int, to: Path, json: bool) -> None:
+    """Write a network. Where a finalist was made of the trial, its weights are the ones that were trained longer."""
+    with running.open(folder) as run:
+        ids = {row.id for row in run.rows}
+        if trial not in ids:
+            known = f"trials 0 to {max(ids)}" if ids else "no trial has ended"
+            raise StoreError(f"{folder} holds no trial {trial}; {known}; on the front: {_ids(run)}")
+        again = run.finalists.get(trial)
+        chosen = again.id if again is not None and again.complete else trial
+        output.working = True
+        if chosen != trial:
+            output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")
+        made = run.export(chosen, to)
+    if json:
+        output.result({"folder": str(to), "files": list(made.files), "max_abs_difference": made.max_abs_difference})
+        return
+    output.show(f"{to}: {', '.join(made.files)}")
+    output.say(f"reloaded in a fresh process; largest difference of an output: {made.max_abs_difference}")
+    for note in made.notes:
+        output.say(note)
+
+
+def _objectives(run: Any, x: str | None, y: str | None) -> tuple[Objective, ...]:
+    """The run's own objectives, or those that --y and --x name (in this order)."""
+    if x is None and y is None:
+        return tuple(run.objectives)
+    from evaluators.metrics import metric
+
+    own = {objective.name: objective for objective in run.objectives}
+    names = [name for name in (y or next((n for n in own if n != x), None), x) if name is not None]
+    measured = sorted({name for row in run.rows if row.complete for name in row.metrics})
+    for option, name in (("--x", x), ("--y", y)):
+        if name is not None and name not in measured:
+            raise RecipeError(f"{option} {name}: no trial has this metric; {nearest(name, measured)}")
+    chosen = []
+    for name in dict.fromkeys(names):
+        usual = metric(name) if name not in own else own[name]
+        chosen.append(Objective(name, usual.direction, usual.unit))
+    return tuple(chosen)
+
+
+def _ids(run: Any) -> str:
+    return ", ".join(str(trial.id) for trial in run.front) or "none"
