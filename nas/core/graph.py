@@ -196,11 +196,11 @@ class Graph:
                     row["name"],
                     row["op"] if isinstance(row["op"], str) else Graph.from_dict(row["op"]),
                     FrozenDict(row["attributes"]),
-                    tuple(row["inputs"]),
+                    _listed(row["inputs"]),
                 )
                 for row in data["nodes"]
             )
-            return Graph(tuple(data["inputs"]), nodes, tuple(data["outputs"].items()))
+            return Graph(_listed(data["inputs"]), nodes, tuple(data["outputs"].items()))
         except (KeyError, TypeError, AttributeError) as error:
             raise GraphError(
                 f"this is no graph in JSON form ({type(error).__name__}: {error}); expected 'inputs', 'nodes' (each "
@@ -259,6 +259,12 @@ def chain(steps: Iterable[Node], name: str = "x") -> Graph:
         nodes.append(Node(step.name, step.op, step.attributes, (last,)))
         last = step.name
     return Graph((name,), tuple(nodes), (("y", last),))
+
+
+def _listed(data: Any) -> tuple[str, ...]:
+    if not isinstance(data, list | tuple):
+        raise TypeError(f"{data!r} is no list of names")
+    return tuple(data)
 
 
 def _new(known: dict[str, Node | None], name: str, node: Node | None) -> None:
