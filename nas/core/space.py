@@ -180,23 +180,30 @@ class Space:
         Decisions that stay active are kept; those that become active are drawn. A subset changes by one member. The
         same candidate comes back only when nothing can be changed.
         """
-        for _ in range(count):
-            addresses = [a for a in self._ordered(candidate) if len(self._universe[a]) > 1]
-            if not addresses:
-                return candidate
-            address = rng.choice(addresses)
-            other = _other(self._universe[address], candidate.decisions[address], rng)
-            candidate = self._changed(candidate, address, other, lambda choice: _draw(choice, rng))
-        return candidate
+        taken = self._mutated(candidate.decisions, rng, count)
+        return candidate if taken is candidate.decisions else self._candidate(taken)
 
-    def crossover(self, first: Candidate, second: Candidate, rng: random.Random) -> Candidate:
-        """A candidate that takes each decision from one of two parents (evenly where both have it), else draws it."""
+    def crossover(self, first: Candidate, second: Candidate, rng: random.Random, mutations: int = 0) -> Candidate:
+        """A candidate that takes each decision from one of two parents (evenly where both have it), else draws it.
+
+        mutations: how many decisions are changed after that, as `mutate` does it, without making the graph in between.
+        """
 
         def take(choice: Choice) -> Value:
             owners = [p.decisions for p in (first, second) if choice.address in p.decisions]
             return rng.choice(owners)[choice.address] if owners else _draw(choice, rng)
 
-        return self._candidate(walk.decide(self.part, take))
+        return self._candidate(self._mutated(walk.decide(self.part, take), rng, mutations))
+
+    def _mutated(self, taken: Mapping[str, Value], rng: random.Random, count: int) -> Mapping[str, Value]:
+        for _ in range(count):
+            addresses = [a for a in self._ordered(taken) if len(self._universe[a]) > 1]
+            if not addresses:
+                return taken
+            address = rng.choice(addresses)
+            other = _other(self._universe[address], taken[address], rng)
+            taken = self._changed(taken, address, other, lambda choice: _draw(choice, rng))
+        return taken
 
     def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
         """Every candidate that differs in one decision, in a stable order.
@@ -204,23 +211,24 @@ class Space:
         A subset differs by one member (or by one swapped, where its size is fixed). Choices that become active take
         their first option.
         """
-        for address, option in self._ordered(candidate).items():
+        for address, option in self._ordered(candidate.decisions).items():
             for other in _others(self._universe[address], option):
-                yield self._changed(candidate, address, other, lambda choice: choice.options[0])
+                changed = self._changed(candidate.decisions, address, other, lambda choice: choice.options[0])
+                yield self._candidate(changed)
 
-    def _ordered(self, candidate: Candidate) -> dict[str, Value]:
-        """A candidate's decisions in the order of deciding, whatever order they were written down in."""
-        return walk.decide(self.part, lambda choice: candidate.decisions[choice.address])
+    def _ordered(self, taken: Mapping[str, Value]) -> dict[str, Value]:
+        """Decisions in the order of deciding, whatever order they were written down in."""
+        return walk.decide(self.part, lambda choice: taken[choice.address])
 
     def _changed(
-        self, candidate: Candidate, address: str, option: Value, fresh: Callable[[Choice], Value]
-    ) -> Candidate:
+        self, taken: Mapping[str, Value], address: str, option: Value, fresh: Callable[[Choice], Value]
+    ) -> dict[str, Value]:
         def take(choice: Choice) -> Value:
             if choice.address == address:
                 return option
-            return candidate.decisions[choice.address] if choice.address in candidate.decisions else fresh(choice)
+            return taken[choice.address] if choice.address in taken else fresh(choice)
 
-        return self._candidate(walk.decide(self.part, take))
+        return walk.decide(self.part, take)
 
     # ---- other forms -------------------------------------------------------------------------------------------------
 
