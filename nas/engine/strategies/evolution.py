@@ -79,13 +79,12 @@ class Evolution:
 
     def _child(self, rng: random.Random) -> Candidate:
         parent = self._parent(rng)
-        parents, candidate = [parent.id], parent.candidate
-        if rng.random() < self.crossover:
-            other = self._parent(rng)
-            parents.append(other.id)
-            candidate = self.space.crossover(candidate, other.candidate, rng)
-        candidate = self.space.mutate(candidate, rng, self.mutations)
-        return candidate.made_by("evolution", *parents)
+        if rng.random() >= self.crossover:
+            mutated: Candidate = self.space.mutate(parent.candidate, rng, self.mutations)
+            return mutated.made_by("evolution", parent.id)
+        other = self._parent(rng)
+        crossed: Candidate = self.space.crossover(parent.candidate, other.candidate, rng, self.mutations)
+        return crossed.made_by("evolution", parent.id, other.id)
 
     def _parent(self, rng: random.Random) -> Member:
         """The winner of a sample."""

@@ -49,6 +49,7 @@ class NSGA2:
         probability("nsga2", "crossover", self.crossover)
         self._members: list[tuple[Key, Member]] = []
         self._born: list[Member] = []
+        self._living: set[str] = set()
         self._proposed = Proposed(self.space, self.tries)
         self._asked = 0
 
@@ -66,15 +67,14 @@ class NSGA2:
     def tell(self, trial: Trial) -> None:
         """The trial joins those that compete to survive. A candidate that lives already does not live twice."""
         born = member(trial, self.objectives, self.constraints)
-        if born is None or any(born.candidate == other.candidate for other in (*self._born, *self._survivors())):
+        if born is None or born.candidate.decisions.text in self._living:
             return
+        self._living.add(born.candidate.decisions.text)
         self._born.append(born)
         if len(self._members) < self.population or len(self._born) >= self.offspring:
-            self._members = select([*self._survivors(), *self._born], self.population)
+            self._members = select([*(entry for _, entry in self._members), *self._born], self.population)
+            self._living = {entry.candidate.decisions.text for _, entry in self._members}
             self._born = []
-
-    def _survivors(self) -> list[Member]:
-        return [entry for _, entry in self._members]
 
     def _newcomer(self, rng: random.Random) -> Candidate:
         candidate: Candidate = self.space.sample(rng)
@@ -82,13 +82,12 @@ class NSGA2:
 
     def _child(self, rng: random.Random) -> Candidate:
         parent = self._parent(rng)
-        parents, candidate = [parent.id], parent.candidate
-        if rng.random() < self.crossover:
-            other = self._parent(rng)
-            parents.append(other.id)
-            candidate = self.space.crossover(candidate, other.candidate, rng)
-        candidate = self.space.mutate(candidate, rng, self.mutations)
-        return candidate.made_by("nsga2", *parents)
+        if rng.random() >= self.crossover:
+            mutated: Candidate = self.space.mutate(parent.candidate, rng, self.mutations)
+            return mutated.made_by("nsga2", parent.id)
+        other = self._parent(rng)
+        crossed: Candidate = self.space.crossover(parent.candidate, other.candidate, rng, self.mutations)
+        return crossed.made_by("nsga2", parent.id, other.id)
 
     def _parent(self, rng: random.Random) -> Member:
         """The better of two drawn evenly; ties go to the first drawn."""
