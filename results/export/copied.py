@@ -18,7 +18,7 @@ from nas.core.errors import ExportError
 from nas.core.imports import load_object
 from nas.core.table import Call
 from results.export.naming import camel
-from results.export.slicing import Import, Slice, cut, star_imports
+from results.export.slicing import Import, Slice, cut, is_standard, star_imports
 
 OWN_IMPORTS = (
     Import("collections", "OrderedDict", "OrderedDict"),
@@ -166,7 +166,7 @@ class Sources:
             raise ExportError(f"{unit.title}: its source cannot be read ({error}); put the class in a file") from error
         package = unit.module.__package__ or ""
         part = _resolved(cut(source, unit.keys, package), source, package, unit)
-        stem = Path(unit.title).stem
+        stem = Path(unit.title or "plain.py").stem
         home = unit.module.__file__ or unit.module.__name__
         names: dict[str, str] = {}
         for name in part.binds:
@@ -189,7 +189,7 @@ class Sources:
         """Note what a copied part needs that cannot be copied with it."""
         inside = [found for statement in part.statements for found in statement.imports]
         for found in (*part.imports, *inside):
-            if found.module.partition(".")[0] != "torch" and not _standard(found.module):
+            if not is_standard(found.module):
                 self._keep(found.module, f"{unit.title} imports it")
         if any("__file__" in statement.needs for statement in part.statements):
             self._kept.setdefault(f"{unit.title} uses __file__, which is another place in the exported folder")
@@ -198,7 +198,8 @@ class Sources:
         """`name`, or another one where it means something else already."""
         new, number = name, 2
         while self._bound.setdefault(new, target) != target:
-            new = f"{camel(stem)}{name}" if name[:1].isupper() else f"{stem}_{name}"
+            word = f"{stem.upper()}_" if name.isupper() else camel(stem) if name[:1].isupper() else f"{stem}_"
+            new = f"{word}{name}"
             new = new if new.isidentifier() else f"{name}_"
             if self._bound.get(new, target) != target:
                 new, number = f"{new}{number}", number + 1
@@ -233,7 +234,7 @@ def _installed(module: ModuleType) -> bool:
 def _resolved(part: Slice, source: str, package: str, unit: _Unit) -> Slice:
     """The slice with imports for names that came by `from module import *`."""
     found = list(part.imports)
-    for name in sorted(part.unknown):
+    for name in sorted(name for name in part.unknown if not name.startswith("_")):
         for module in star_imports(source, package):
             if hasattr(sys.modules.get(module), name):
                 found.append(Import(module, name, name))

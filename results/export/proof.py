@@ -132,5 +132,5 @@ def _largest(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> flo
         same = (other == value) | ((other != other) & (value != value))
         if not same.all():
             apart = (other.double() - value.double()).abs()[~same]
-            largest = max(largest, float(apart.nan_to_num(nan=float("inf")).max()))
+            largest = max(largest, float(apart.where(~apart.isnan(), float("inf")).max()))
     return largest

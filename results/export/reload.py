@@ -2,7 +2,7 @@
 
 Reads a JSON list of `{"folder", "inputs", "outputs", "seed"}` from standard input (the last two name safetensors files)
 and the number of threads from the command line; writes what each network gave to `outputs`, and to standard output a
-line `reloaded: JSON` per folder: null, or what went wrong. It knows nothing of the engine: an export has to stand alone.
+line `reloaded: JSON` per folder: null, or what went wrong. It knows nothing of the engine: an export stands alone.
 """
 
 from __future__ import annotations

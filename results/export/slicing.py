@@ -11,8 +11,10 @@ import ast
 import builtins
 import re
 import symtable
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Statement:
 
     @property
     def imports(self) -> Iterator[Import]:
-        """Imports inside it."""
-        for node in ast.walk(ast.parse(self.text)):
+        """Imports inside it, but for those that only type hints need."""
+        for node in ast.walk(ast.parse(self.text)) if not self.text.startswith("if TYPE_CHECKING:") else ():
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from _imports(node, "")
 
@@ -106,7 +108,16 @@ def cut(source: str, names: Collection[str], package: str = "") -> Slice:
             future = future or any(alias.name == "annotations" for alias in node.names)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             imports += _imports(node, package)
-        elif not _is_main(node) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        elif _is_about(node, "TYPE_CHECKING") and all(isinstance(i, ast.Import | ast.ImportFrom) for i in node.body):
+            for inner in node.body:
+                found = list(_imports(inner, package))
+                if all(is_standard(one.module) for one in found):
+                    imports += found
+                else:
+                    statements.append(_for_types(inner, node.lineno))
+        elif not _is_about(node, "__name__") and not (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ):
             statements.append(_statement(node, source, lines))
     defined = frozenset().union(*(statement.binds for statement in statements)) if statements else frozenset()
     needed = set(names)
@@ -145,8 +156,23 @@ def _imports(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import
         yield Import(module, alias.name, alias.asname or alias.name)
 
 
-def _is_main(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and "__name__" in {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+def is_standard(module: str) -> bool:
+    """Whether a module is torch's or the standard library's."""
+    root = module.partition(".")[0]
+    return root == "torch" or root in sys.stdlib_module_names
+
+
+def _is_about(node: ast.stmt, name: str) -> TypeGuard[ast.If]:
+    """Whether a statement is `if` with a test of `name`."""
+    return isinstance(node, ast.If) and name in {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+
+
+def _for_types(node: ast.stmt, line: int) -> Statement:
+    """An import that only type hints need, as it is of a package that may be missing."""
+    text = f"if TYPE_CHECKING:\n    {ast.unparse(node)}"
+    table = symtable.symtable(text, "statement", "exec")
+    binds = frozenset(s.get_name() for s in table.get_symbols() if s.is_imported())
+    return Statement(text, line, line, binds, frozenset(["TYPE_CHECKING"]), frozenset(), False)
 
 
 def _statement(node: ast.stmt, source: str, lines: list[str]) -> Statement:
@@ -221,6 +247,13 @@ def rename(text: str, names: Mapping[str, str]) -> str:
     def visit(node: ast.AST, local: frozenset[str], outer: frozenset[str]) -> None:
         if isinstance(node, ast.Name) and node.id in names and node.id not in local:
             edits.append((node.lineno - 1, node.col_offset, len(node.id.encode()), names[node.id]))
+        if isinstance(node, ast.alias) and "." not in node.name:
+            bound = node.asname or node.name
+            end = node.end_col_offset or 0
+            if bound in names and bound not in local:
+                old = len(bound.encode()) if node.asname else 0
+                new = names[bound] if node.asname else f" as {names[bound]}"
+                edits.append(((node.end_lineno or 1) - 1, end - old, old, new))
         if isinstance(node, ast.Global):
             for name in node.names:
                 for found in re.finditer(rb"\b%s\b" % name.encode(), lines[node.lineno - 1]) if name in names else ():

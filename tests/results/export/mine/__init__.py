@@ -1,0 +1,1 @@
+"""Modules as users write them: what exports have to copy."""

@@ -1,0 +1,129 @@
+"""Every network of every space: exported, reloaded by a fresh process, and equal to the bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.core import registry
+from nas.core.build import build
+from nas.core.space import Space
+from results.export.about import Architecture, check, read, to_json, versions
+from results.export.folder import Draft, load, write
+from results.export.proof import differences
+from tests.results.export.spaces import WRITTEN, registered
+
+ROOT = Path(__file__).parents[3]
+EACH = 10
+"""Networks of each space."""
+
+
+def _networks(space: Space, count: int) -> list:
+    """Random networks that can be, drawn evenly over choices and over networks."""
+    rng = random.Random(20)
+    found = []
+    for place in range(50 * count):
+        candidate = space.sample(rng, ("choices", "networks")[place % 2])
+        if space.trouble(candidate) is None and candidate not in found:
+            found.append(candidate)
+        if len(found) == min(count, space.size()):
+            break
+    return found
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Space, object, Draft]]:
+    """Exports of random networks, not proved yet."""
+    import search_spaces  # noqa: F401
+
+    root = tmp_path_factory.mktemp("exports")
+    spaces = {name: registered(name) for name in registry.names("space") if name not in ("mine",)}
+    spaces |= {name: make() for name, make in WRITTEN.items()}
+    found = []
+    for name, space in spaces.items():
+        for place, candidate in enumerate(_networks(space, EACH)):
+            folder = root / f"{name}{place}"
+            folder.mkdir()
+            weights = build(candidate.graph, space.inputs, seed=place + 1).state_dict()
+            about = check({"space": name, "decisions": candidate.decisions, "metrics": {"val_accuracy": 90.5}})
+            found.append((name, space, candidate, write(candidate.graph, space.inputs, weights, folder, about)))
+    return found
+
+
+def test_enough_networks_of_every_space(exports) -> None:
+    names = [name for name, *_ in exports]
+    for name in {*registry.names("space"), *WRITTEN}:
+        assert names.count(name) >= (2 if name == "needy" else 1 if name == "awkward" else EACH), name
+
+
+def test_all_agree_to_the_bit_without_the_engine(exports) -> None:
+    drafts = [draft for *_, draft in exports if draft.alone]
+    assert len(drafts) > 0.9 * len(exports)
+    found = differences([draft.claim for draft in drafts], alone=True)
+    odd = {draft.claim.folder.name: what for draft, what in zip(drafts, found, strict=True) if what != 0.0}
+    assert odd == {}
+
+
+def test_those_that_need_more_packages_agree_too(exports) -> None:
+    drafts = [draft for *_, draft in exports if not draft.alone]
+    assert drafts
+    found = differences([draft.claim for draft in drafts], alone=False)
+    assert found == [0.0] * len(drafts)
+
+
+def test_architecture_comes_back(exports) -> None:
+    for _, space, candidate, draft in exports:
+        known = read(draft.claim.folder)
+        assert known.graph == candidate.graph
+        assert known.inputs == dict(space.inputs)
+        assert space.decide(known.about["decisions"]) == candidate
+
+
+def test_sources_pass_ruff_and_import_torch_only(exports, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name, _, _, draft in exports:
+        if name not in ("own", "needy"):  # a user's own file is copied as it is
+            shutil.copy(draft.claim.folder / "model.py", tmp_path / f"{draft.claim.folder.name}.py")
+    for command in (["check"], ["format", "--diff"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "."], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    for path in tmp_path.glob("*.py"):
+        imported = set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
+        assert imported <= {"torch", "collections", "pathlib"}, path
+
+
+def test_sources_have_no_generated_names(exports) -> None:
+    for *_, draft in exports:
+        text = (draft.claim.folder / "model.py").read_text()
+        assert not re.search(r"\b[a-z]+_\d+_\d+\b", text)
+        assert "nas.core" not in text
+        assert str(ROOT) not in text
+
+
+def test_loads_in_this_process_too(exports) -> None:
+    import torch
+
+    for _, _, _, draft in exports[:: len(exports) // 10]:
+        network = load(draft.claim.folder)
+        assert not network.training
+        with torch.no_grad():
+            result = network(*draft.claim.operands)
+        outputs = result if isinstance(result, dict) else {"": result}
+        for name, value in draft.claim.outputs.items():
+            assert torch.equal(outputs[name], value)
+
+
+def test_json_is_plain(exports) -> None:
+    for *_, draft in exports[:20]:
+        data = json.loads((draft.claim.folder / "architecture.json").read_text())
+        assert data["format"] == 1
+        assert to_json(Architecture(draft.architecture.graph, draft.architecture.inputs, {}, versions()))

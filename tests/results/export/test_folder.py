@@ -1,0 +1,214 @@
+"""The exported folder: whole or not at all, and refusals that say what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nas.core.build import build
+from nas.core.errors import ExportError
+from nas.core.language import op, seq
+from nas.core.profile import InputSpec
+from nas.core.space import Space, image
+from results.export import export, load, proof, read
+from results.export.folder import FILES, README, _appear, in_the_way, write
+from tests.results.export.mine import foreign, unfaithful
+
+SPACE = Space(seq(first=op("conv", width=4), second=op("conv", width=4), head=op("head")), image(1, 6, 6), 3)
+GRAPH = SPACE.decide({}).graph
+ABOUT = {"title": "Three layers", "decisions": {}, "metrics": {"val_accuracy": 50.0}}
+
+
+def _own(module: type[nn.Module]) -> Space:
+    return Space(seq(op("conv", width=2), own=op(module), head=op("head")), image(1, 6, 6), 3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One finished export, with weights of its own."""
+    to = tmp_path_factory.mktemp("home") / "deep" / "net"
+    weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
+    exported = export(GRAPH, SPACE.inputs, weights, to, ABOUT, examples=torch.rand(2, 1, 6, 6))
+    assert exported.max_abs_difference == 0.0
+    assert exported.folder == to
+    assert exported.files == ("model.py", "weights.safetensors", "architecture.json", "README.md")
+    assert exported.notes == ()
+    assert json.dumps(exported.to_dict())
+    return to
+
+
+def test_writes_these_files_and_leaves_nothing_beside(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, README])
+    assert [path.name for path in folder.parent.iterdir()] == ["net"]
+    assert read(folder).max_abs_difference == 0.0
+    assert read(folder).about["metrics"] == ABOUT["metrics"]
+
+
+def test_the_weights_are_those_given(folder: Path) -> None:
+    given = build(GRAPH, SPACE.inputs, seed=5)
+    x = torch.randn(3, 1, 6, 6)
+    assert torch.equal(load(folder)(x), given.eval()(x))
+
+
+def test_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = re.search(r"```python\n(.*?)```", (folder / README).read_text(), re.DOTALL)
+    assert code is not None
+    assert len([line for line in code[1].splitlines() if line and not line.startswith("import torch")]) == 3
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names: dict[str, torch.Tensor] = {}
+    exec(code[1], names)
+    del sys.modules["model"]
+    assert names["result"].shape == (1, 3)
+
+
+def test_an_earlier_export_is_replaced(folder: Path, tmp_path: Path) -> None:
+    to = tmp_path / "net"
+    shutil.copytree(folder, to)
+    (to / "__pycache__").mkdir()
+    in_the_way(to)
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "model.py").write_text("new")
+    _appear(new, to)
+    assert [path.name for path in to.iterdir()] == ["model.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+@pytest.mark.parametrize("names", [["photo.png"], ["model.py", "notes.txt"]])
+def test_refuses_a_folder_with_other_things(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(ExportError, match=re.escape(names[-1])):
+        export(GRAPH, SPACE.inputs, None, tmp_path, ABOUT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_refuses_a_model_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("mine")
+    with pytest.raises(ExportError, match="no earlier export"):
+        export(GRAPH, SPACE.inputs, None, tmp_path, ABOUT)
+    assert (tmp_path / "model.py").read_text() == "mine"
+
+
+def test_refuses_a_file_in_the_way(tmp_path: Path) -> None:
+    to = tmp_path / "net"
+    to.write_text("mine")
+    with pytest.raises(ExportError, match="is a file"):
+        export(GRAPH, SPACE.inputs, None, to, ABOUT)
+    with pytest.raises(ExportError, match="cannot be written"):
+        export(GRAPH, SPACE.inputs, None, to / "below", ABOUT)
+
+
+def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
+    weights = build(GRAPH, SPACE.inputs).state_dict()
+    renamed = {name.replace("first", "frist"): value for name, value in weights.items()}
+    with pytest.raises(ExportError, match=r"'frist\.conv\.weight' is not in the network; did you mean 'first"):
+        export(GRAPH, SPACE.inputs, renamed, tmp_path / "net", ABOUT)
+    fewer = {name: value for name, value in weights.items() if name != "head.classifier.bias"}
+    with pytest.raises(ExportError, match=r"1 missing \['head\.classifier\.bias'\]"):
+        export(GRAPH, SPACE.inputs, fewer, tmp_path / "net", ABOUT)
+    with pytest.raises(ExportError, match=r"'head\.classifier\.bias' has shape \(4,\), the network needs \(3,\)"):
+        export(GRAPH, SPACE.inputs, {**weights, "head.classifier.bias": torch.zeros(4)}, tmp_path / "net", ABOUT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refuses_examples_that_do_not_fit(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"\(2, 1, 5, 6\); expected \(N, 1, 6, 6\)"):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "net", ABOUT, torch.rand(2, 1, 5, 6))
+    with pytest.raises(ExportError, match="2 examples for the inputs"):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "net", ABOUT, [torch.rand(2, 1, 6, 6)] * 2)
+
+
+def test_refuses_words_that_json_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"about\['made'\]"):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "net", {"made": object()})
+    with pytest.raises(ExportError, match=r"about\['metrics'\]"):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "net", {"metrics": {"loss": float("nan")}})
+
+
+def test_refuses_a_graph_that_is_no_network(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="no network"):
+        export(GRAPH, {"x": InputSpec((7,))}, None, tmp_path / "net", ABOUT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_reloads_unequal_leaves_nothing(tmp_path: Path) -> None:
+    space = _own(unfaithful.Drawn)
+    with pytest.raises(ExportError, match="differs from the built one by"):
+        export(space.decide({}).graph, space.inputs, None, tmp_path / "net", ABOUT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refuses_state_that_is_no_tensor(tmp_path: Path) -> None:
+    space = _own(unfaithful.Pickled)
+    with pytest.raises(ExportError, match=r"'own\._extra_state' in the state dict is a str"):
+        export(space.decide({}).graph, space.inputs, None, tmp_path / "net", ABOUT)
+
+
+def test_packages_that_are_needed_are_told(tmp_path: Path) -> None:
+    space = _own(foreign.Windowed)
+    notes = write(space.decide({}).graph, space.inputs, None, tmp_path, {}).notes
+    assert notes == ("model.py imports numpy, which must be installed: foreign.py imports it",)
+    space = _own(foreign.Placed)
+    (notes,) = write(space.decide({}).graph, space.inputs, None, tmp_path, {}).notes
+    assert "uses __file__" in notes
+
+
+def test_the_proof_finds_what_was_changed(tmp_path: Path) -> None:
+    changes = [("nn.ReLU()", "nn.SiLU()"), ("return self.head(x)", "return self.head(x) * 2"), ("Network()", "Netw()"),
+               ("return self.head(x)", "return {'a': self.head(x)}"), ("", "")]  # fmt: skip
+    claims = []
+    for place, (old, new) in enumerate(changes):
+        to = tmp_path / str(place)
+        to.mkdir()
+        claims.append(write(GRAPH, SPACE.inputs, None, to, {}).claim)
+        (to / "model.py").write_text((to / "model.py").read_text().replace(old, new))
+    acts, doubled, misspelled, renamed, equal = proof.differences(claims)
+    assert isinstance(acts, float)
+    assert acts > 0
+    assert doubled == float(claims[1].outputs[""].abs().max())
+    assert isinstance(misspelled, str)
+    assert re.search(r"NameError: name 'Netw' is not defined.*model\.py, line \d+", misspelled)
+    assert renamed == "it gives the outputs ['a'], expected ['']"
+    assert equal == 0.0
+
+
+def test_differences_of_numbers_that_are_none() -> None:
+    nan, inf = float("nan"), float("inf")
+
+    def largest(a: list[float], b: list[float]) -> float | str:
+        return proof._largest({"": torch.tensor(a, dtype=torch.float32)}, {"output:": torch.tensor(b).float()})
+
+    assert largest([nan, inf, -inf, 1], [nan, inf, -inf, 1]) == 0.0
+    assert largest([nan, 1], [1, 1]) == inf
+    assert largest([inf, 1], [-inf, 1]) == inf
+    assert largest([1, 2], [1, 2.5]) == 0.5
+    assert "shape (1,)" in str(largest([1, 2], [1]))
+
+
+def test_loading_tells_what_is_wrong(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"holds no model\.py"):
+        load(tmp_path)
+    with pytest.raises(ExportError, match=r"holds no architecture\.json"):
+        read(tmp_path)
+    to = tmp_path / "net"
+    shutil.copytree(folder, to)
+    (to / "weights.safetensors").write_bytes(b"torn")
+    with pytest.raises(ExportError, match="cannot be loaded"):
+        load(to)
+    data = json.loads((to / "architecture.json").read_text())
+    for change, words in (({"format": 99}, "format 99"), ({"graph": 3}, "damaged"), ({"inputs": None}, "damaged")):
+        (to / "architecture.json").write_text(json.dumps({**data, **change}))
+        with pytest.raises(ExportError, match=words):
+            read(to)
+    (to / "architecture.json").write_text("{")
+    with pytest.raises(ExportError, match="cannot be read"):
+        read(to)
