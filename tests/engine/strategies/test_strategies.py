@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from nas.core.errors import RecipeError
-from nas.core.language import one_of, op, seq
+from nas.core.language import one_of, op, optional, seq
 from nas.core.records import Budget, Candidate, Constraint, Measurement, Objective, Status, Trial
 from nas.core.seeds import derive
-from nas.core.space import Space, features
+from nas.core.space import Space, features, image
 from nas.core.values import digest
 from nas.engine.controller import Controller
 from nas.engine.executors.local import Local
@@ -108,7 +108,7 @@ def test_the_optimum_of_4096_is_found_within_300_trials_for_nine_of_ten_seeds(na
 
 @pytest.mark.parametrize("name", ["TPESampler", "NSGAIISampler"], indirect=True)
 def test_optuna_beats_random_over_ten_seeds(name: str):
-    found = [(_best(name, seed, 100, LONG), _best("random", seed, 100, LONG)) for seed in range(10)]
+    found = [(_best(name, seed, 70, LONG), _best("random", seed, 70, LONG)) for seed in range(10)]
     assert sum(a > b for a, b in found) >= 7, found
     assert sum(a < b for a, b in found) <= 1, found
 
@@ -184,16 +184,16 @@ def test_constraints_lead_to_the_feasible_part(name: str):
     indirect=["name"],
 )
 def test_exhaustion(name: str, lookahead: int):
-    """All 96 networks, each once, and then an end; a grid repeats points that differ in inactive choices only."""
-    space = small_space()
+    """All networks, each once, and then an end; a grid repeats points that differ in inactive choices only."""
+    nested = one_of(wide=op("conv", width=one_of(8, 16), kernel=one_of(1, 3)), pool=op("avg_pool", kernel=3))
+    space = Space(seq(op("conv", width=8), nested, optional(op("max_pool")), op("head")), image(3, 8, 8), 2)
+    assert space.size() == 10
     contract = TestContract()
     contract.name = name
     strategy = contract.strategy(space)
     proposed = contract.search(strategy, 5000, lookahead)
     assert {c.decisions.key for c in proposed} == {c.decisions.key for c in space.enumerate()}
-    if name in ("random", "BruteForceSampler"):
-        assert len(proposed) == 96
-    assert len(proposed) < 5000
+    assert len(proposed) == 10 if name in ("random", "BruteForceSampler") else len(proposed) <= 16
     assert strategy.ask() is None
 
 
