@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from nas.core.table import Call
+from results.export.parameters import literal
 from results.export.style import Bracket, Expression, Operation, Text, call, many, remark, statement
 from results.export.tree import Block, Item, Ref
 
@@ -135,7 +136,7 @@ class Forward:
             flat = Text(", ".join(value.flat for value in values))
             self._lines += statement("return ", flat if len(flat.text) < LONGEST else many(values, "()"), 8)
         else:
-            names = [_literal(name) for name, _ in self._block.outputs]
+            names = [literal(name) for name, _ in self._block.outputs]
             pairs = tuple((f"{name}: ", value) for name, value in zip(names, values, strict=True))
             self._lines += statement("return ", Bracket("", pairs, "{}"), 8)
 
@@ -194,8 +195,11 @@ class Forward:
                 value = call(function, value, operand)
             return value
         if what.operands == "tuple":
-            named = {name: _literal(value) for name, value in what.kwargs.items()}
-            return call(function, many(operands), *map(_literal, what.args), **named)
+            rest = [
+                *(("", value) for value in what.args),
+                *((f"{name}=", value) for name, value in what.kwargs.items()),
+            ]
+            return Bracket(function, (("", many(operands)), *((name, Text(literal(value))) for name, value in rest)))
         return call(function, *operands)
 
     # ---- names -------------------------------------------------------------------------------------------------------
@@ -237,9 +241,3 @@ def variable(name: str) -> str:
     """A name as a variable that ruff accepts: lower case, no builtin, no single letter that looks like a digit."""
     name = name.lower()
     return f"{name}_" if hasattr(builtins, name) or name in ("l", "o", "i") else name
-
-
-def _literal(value: object) -> str:
-    from results.export.classes import literal
-
-    return literal(value)

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -77,7 +78,7 @@ def differences(claims: Sequence[Claim], alone: bool = True) -> list[float | str
     Raises: ExportError when the process itself fails.
     """
     with tempfile.TemporaryDirectory(prefix="nas-export-") as place:
-        jobs = []
+        jobs: list[dict[str, Any]] = []
         for number, claim in enumerate(claims):
             fed, given = Path(place) / f"{number}.inputs", Path(place) / f"{number}.outputs"
             save_file({f"{i:06d}": value.contiguous().clone() for i, value in enumerate(claim.operands)}, fed)
@@ -89,7 +90,7 @@ def differences(claims: Sequence[Claim], alone: bool = True) -> list[float | str
         ]
 
 
-def _fresh(jobs: Sequence[Mapping[str, object]], alone: bool) -> list[str | None]:
+def _fresh(jobs: Sequence[Mapping[str, Any]], alone: bool) -> list[str | None]:
     """Run `reload.py` on the jobs; per job None or what went wrong."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     if not alone:

@@ -110,6 +110,7 @@ def cut(source: str, names: Collection[str], package: str = "") -> Slice:
             imports += _imports(node, package)
         elif _is_about(node, "TYPE_CHECKING") and all(isinstance(i, ast.Import | ast.ImportFrom) for i in node.body):
             for inner in node.body:
+                assert isinstance(inner, ast.Import | ast.ImportFrom)
                 found = list(_imports(inner, package))
                 if all(is_standard(one.module) for one in found):
                     imports += found

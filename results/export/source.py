@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from nas.core.graph import Graph
 from nas.core.operations import find
 from nas.core.profile import InputSpec
-from nas.core.table import Call, Shape
-from results.export.classes import EMPTY, Chain, Class, Made, Member, classes_of, literal, type_of
+from nas.core.table import Call
+from results.export.classes import Chain, Class, Made, Member, classes_of
 from results.export.copied import Copied, Sources
 from results.export.forward import Forward, Run, variable
 from results.export.naming import name_classes
+from results.export.parameters import EMPTY, literal, type_of
+from results.export.shapes import Shapes, legend
 from results.export.style import Bracket, Expression, Text, call, signature, statement
 from results.export.tree import Block, Ref, leaves, tree_of
 
@@ -31,8 +33,6 @@ def load(path: str | Path = WEIGHTS) -> Network:
 '''
 OWN = ("Network", "WEIGHTS", "load")
 """Names that every model.py has."""
-
-_LETTERS = {"C": "channels", "H": "height", "W": "width", "L": "length", "D": "features"}
 
 
 @dataclass(frozen=True)
@@ -60,21 +60,13 @@ def source_of(graph: Graph, inputs: Mapping[str, InputSpec], introduction: str) 
     if re.search(r"\btorch\.", "".join(bodies)):
         needed.append(("torch", ""))
     head = copied.header(needed)
-    legend = _legend("".join(bodies))
-    words = f'"""{_safe(introduction.strip())}{legend}\n"""\n'
+    words = f'"""{_safe(introduction.strip())}{legend("".join(bodies))}\n"""\n'
     constant = 'WEIGHTS = Path(__file__).with_name("weights.safetensors")\n'
     return Source(f"{words}\n{head}\n{constant}\n\n{body}", copied.kept)
 
 
 def _safe(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"""', "'''")
-
-
-def _legend(text: str) -> str:
-    """What the letters of the shapes in comments mean."""
-    shapes = " ".join(re.findall(r"\(N, [^)]*\)", text))
-    used = [f"{letter} {word}" for letter, word in _LETTERS.items() if re.search(rf"\b{letter}\b", shapes)]
-    return f"\n\nShapes: N batch, {', '.join(used)}." if used else "\n\nShapes: N is the batch." if shapes else ""
 
 
 class _Writer:
@@ -87,7 +79,7 @@ class _Writer:
     def write(self, made: Class) -> str:
         """The source of one class."""
         chain = made.model.is_chain and made.name != "Network"
-        shapes = _Shapes(made)
+        shapes = Shapes(made)
         base = "nn.Sequential" if chain else "nn.Module"
         lines = [f"class {made.name}({base}):", *_docstring(made, shapes), ""]
         if made.members or made.parameters:
@@ -188,7 +180,7 @@ class _Writer:
                 start = place
         return found
 
-    def _forward(self, made: Class, shapes: _Shapes) -> list[str]:
+    def _forward(self, made: Class, shapes: Shapes) -> list[str]:
         block = made.model
         arguments = _arguments(block, self._reserved)
         several = len(block.outputs) > 1
@@ -252,7 +244,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _docstring(made: Class, shapes: _Shapes) -> list[str]:
+def _docstring(made: Class, shapes: Shapes) -> list[str]:
     what, where = _description(made), shapes.sentence()
     if len(what) + len(where) + 12 <= 118:
         return [f'    """{_safe(what)}{", " if where else ""}{where}."""']
@@ -278,65 +270,3 @@ def _description(made: Class) -> str:
     place = model.path.replace(".", "/")
     others = len(made.blocks) - 1
     return f"The part at {place}" + (f" and {others} more place{'s' if others > 1 else ''}" if others else "")
-
-
-class _Shapes:
-    """Shapes of values in all blocks of a class, as comments; '' where one text cannot say it for all of them."""
-
-    def __init__(self, made: Class) -> None:
-        self._blocks = made.blocks
-        self._sizes = {tuple(p.column): p.name for p in made.parameters if p.kind == "size"}
-        self._strides = {tuple(p.column): p.name for p in made.parameters if p.kind == "stride"}
-        self._inputs = [self._inward(place) for place in range(len(made.model.inputs))]
-
-    def of(self, ref: Ref) -> str:
-        """The comment for a value."""
-        return self._text([block.shape_of(ref) for block in self._blocks])
-
-    def sentence(self) -> str:
-        """From which shapes to which."""
-        model = self._blocks[0]
-        sources = [self.of(Ref(-1, place)) for place in range(len(model.inputs))]
-        results = [self.of(ref) for _, ref in model.outputs]
-        if not all(sources) or not all(results):
-            return ""
-        return f"{' and '.join(sources)} to {' and '.join(results)}" if sources and results else ""
-
-    def _inward(self, place: int) -> list[tuple[str, tuple[int, ...]]]:
-        """Letters for the sides of an input that are not the same in all blocks."""
-        shapes = [block.input_shapes[place] for block in self._blocks]
-        letters = {3: "CHW", 2: "LD", 1: "D"}.get(len(shapes[0]), "")
-        if len({len(shape) for shape in shapes}) > 1:
-            return []
-        return [(letter, tuple(shape[side] for shape in shapes)) for side, letter in enumerate(letters)]
-
-    def _text(self, shapes: Sequence[Shape]) -> str:
-        if len({len(shape) for shape in shapes}) > 1:
-            return ""
-        wide = 0 if len(shapes[0]) == 3 else len(shapes[0]) - 1
-        sides = [
-            self._side(tuple(shape[side] for shape in shapes), side == wide, len(shapes[0]), side)
-            for side in range(len(shapes[0]))
-        ]
-        return f"({', '.join(['N', *sides])})" if all(sides) else ""
-
-    def _side(self, column: tuple[int, ...], wide: bool, rank: int, side: int) -> str:
-        if wide and column in self._sizes:
-            return self._sizes[column]
-        if len(set(column)) == 1:
-            return str(column[0])
-        for known in self._inputs:
-            if len(known) != rank:
-                continue
-            letter, inward = known[side]
-            if column == inward:
-                return letter
-            if wide:
-                continue
-            for stride in (2, 4):
-                if column == tuple(-(-size // stride) for size in inward):
-                    return f"{letter} / {stride}"
-            for strides, name in self._strides.items():
-                if column == tuple(-(-size // stride) for size, stride in zip(inward, strides, strict=True)):
-                    return f"{letter} / {name}"
-        return ""

@@ -94,11 +94,9 @@ class Operation:
 Expression = Text | Bracket | Operation
 
 
-def call(head: str, *arguments: Expression | str, open: bool = False, **named: Expression | str) -> Bracket:  # noqa: A002
-    """`head(arguments, name=value)`."""
-    pairs = [("", _expression(value)) for value in arguments]
-    pairs += [(f"{name}=", _expression(value)) for name, value in named.items()]
-    return Bracket(head, tuple(pairs), open=open)
+def call(head: str, *arguments: Expression | str) -> Bracket:
+    """`head(arguments)`."""
+    return Bracket(head, tuple(("", Text(value) if isinstance(value, str) else value) for value in arguments))
 
 
 def many(members: Sequence[Expression], brackets: str = "[]") -> Bracket:
@@ -128,7 +126,3 @@ def signature(name: str, parameters: Sequence[str], result: str, indent: int) ->
         return [flat]
     inner = [f"{' ' * indent}    {parameter}," for parameter in parameters]
     return [head, *inner, f"{' ' * indent}) -> {result}:"]
-
-
-def _expression(value: Expression | str) -> Expression:
-    return Text(value) if isinstance(value, str) else value
