@@ -102,13 +102,14 @@ def find_part(kind: str, spec: Any, *, base: Path | None = None) -> PartSpec:
             f"name and fields; {nearest(name, names)}"
         )
     else:
-        label, asked, thing = _shown(name), _shown(name), name
+        label, asked, thing = _spelled(name) or _shown(name), _shown(name), name
     if not (isinstance(thing, type) or inspect.isroutine(thing)):
         if fields:
             raise RecipeError(f"{kind} {asked!r} is ready made and takes no fields; {_listed(fields)} cannot be set")
-        return PartSpec(kind, label, None, {}, ready=thing, asked=asked)
+        return PartSpec(kind, label, None, {}, ready=thing, asked=asked, by_name=isinstance(name, str))
     fields = {n: _file_beside(v, base) if n in PATHS else v for n, v in fields.items()}
-    found = PartSpec(kind, label, thing, fields, asked=asked)
+    by_name = isinstance(name, str) or _spelled(name) is not None
+    found = PartSpec(kind, label, thing, fields, asked=asked, by_name=by_name)
     found.check()
     return found
 
@@ -117,7 +118,7 @@ def find_part(kind: str, spec: Any, *, base: Path | None = None) -> PartSpec:
 class PartSpec:
     """A part that was asked for: a factory with checked fields, or the part itself (`ready`).
 
-    label: a text that leads to it from anywhere. asked: how the user called it.
+    label: a text that leads to it from anywhere, if there is one (`by_name`). asked: how the user called it.
     """
 
     kind: str
@@ -126,6 +127,7 @@ class PartSpec:
     fields: Mapping[str, Any]
     ready: Any = None
     asked: str = ""
+    by_name: bool = True
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -220,8 +222,10 @@ class PartSpec:
 
     def spec(self) -> Any:
         """The part as a recipe says it, every field with its value: what a run writes down."""
+        if not self.by_name:
+            return {"object": self.label}
         if self.factory is None:
-            return self.label if ":" in self.label else {"object": self.label}
+            return self.label
         fields: dict[str, Any] = {}
         for name in self.settable:
             value = self.fields.get(name, self._default(name))
@@ -441,15 +445,22 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def _spelled(thing: Any) -> str | None:
+    """The text that leads back to a class or function, where there is one."""
+    if not (isinstance(thing, type) or inspect.isroutine(thing)):
+        return None
+    try:
+        return spell_object(thing)
+    except (NASError, AttributeError):
+        return None
+
+
 def _shown(thing: Any) -> str:
-    """What to call an object: the text that leads back to it where there is one."""
+    """What to call an object."""
     if isinstance(thing, str):
         return thing
     if isinstance(thing, type) or inspect.isroutine(thing):
-        try:
-            return spell_object(thing)
-        except (NASError, AttributeError):
-            return getattr(thing, "__qualname__", repr(thing))
+        return getattr(thing, "__qualname__", repr(thing))
     if isinstance(thing, Mapping):
         return str(thing.get("name", thing.get("path", "data")))
     return _short(thing)

@@ -1,0 +1,67 @@
+"""`nas spaces`."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from tests.cli.conftest import Nas
+
+
+def test_the_list_has_the_published_sizes(nas: Nas) -> None:
+    found = nas("spaces", "--json")
+    assert found.code == 0
+    sizes = {row["name"]: row["size"] for row in found.json}
+    assert sizes["nas_bench_201"] == "15625"
+    assert sizes["nas_bench_macro"] == "6561"
+    assert {"cnn", "nas_bench_101", "tree"} <= set(sizes)
+    shown = nas("spaces").out
+    assert all(name in shown for name in sizes)
+
+
+def test_one_space_as_json(nas: Nas) -> None:
+    found = nas("spaces", "nas_bench_macro", "--json").json
+    assert set(found) == {"name", "size", "choices"}
+    assert (found["name"], found["size"]) == ("nas_bench_macro", "6561")
+    assert len(found["choices"]) == 8
+    assert found["choices"][0] == {
+        "address": "layer1/op", "kind": "structure", "options": ["identity", "mbconv3", "mbconv5"], "count": 3,
+        "active_when": {},
+    }  # fmt: skip
+
+
+def test_sizes_beyond_64_bits_are_digits(nas: Nas) -> None:
+    size = nas("spaces", "tree", "--json").json["size"]
+    assert isinstance(size, str)
+    assert int(size) > 2**64
+
+
+def test_fields_and_conditions(folder: Path, nas: Nas) -> None:
+    found = nas("spaces", "own.py:space", "--set", "widths=[4, 8]", "--json").json
+    widths = next(choice for choice in found["choices"] if choice["address"] == "stem/width")
+    assert widths["options"] == [4, 8]
+    inner = next(choice for choice in found["choices"] if choice["address"] == "body/block2/conv/kernel")
+    assert inner["active_when"]["body/block2/op"] == ["conv"]
+    shown = nas("spaces", "own.py:space").out
+    assert "body/block2/conv/kernel" in shown
+    assert "widths=[4, 8, 12, 16]" in shown
+
+
+def test_a_drawing(folder: Path, nas: Nas) -> None:
+    found = nas("spaces", "cnn", "--set", "inputs=[1, 8, 8]", "--draw", "cnn.svg")
+    assert found.code == 0, found.err
+    assert ET.parse(folder / "cnn.svg").getroot().tag.endswith("svg")
+    assert nas("spaces", "cnn", "--draw", "cnn.png").code == 2
+
+
+def test_refusals(folder: Path, nas: Nas) -> None:
+    for arguments, said in (
+        (("cn",), "did you mean 'cnn'?"),
+        (("cnn", "--set", "width=3"), "did you mean 'widths'?"),
+        (("cnn", "--set", "widths"), "expected FIELD=VALUE"),
+        (("cnn", "--set", "widths=[0]"), "expected a whole number above 0"),
+        (("--set", "widths=[4]"), "--set and --draw are for one space"),
+    ):
+        found = nas("spaces", *arguments)
+        assert found.code == 2, arguments
+        assert said in " ".join(found.err.split())
