@@ -66,7 +66,7 @@ def _chained(graph: Graph) -> tuple[Segment, ...] | None:
             inner = segments(node.op)
         else:
             kind = kind_of(node.op, node.attributes)
-            inner = () if kind.op == "identity" else (Segment(kind.label, kind.idempotent, kind.silent),)
+            inner = () if kind.passes_one else (Segment(kind.label, kind.idempotent, kind.silent),)
         if any(segment.silent for segment in inner):
             return None  # a zero changes what comes after it
         repeated = bool(found and inner) and inner[0].idempotent and inner[0] == found[-1]

@@ -34,6 +34,8 @@ class Kind:
     idempotent: bool
     weightless: bool
     """No weights and no random numbers: two of it on the same operands are one."""
+    passes_one: bool
+    """One operand goes through as it is: an identity, or a merge."""
     flattens: bool
     """A merge of merges is one merge: add(add(a, b), c) = add(a, b, c), and so mul, max, concat. Not mean."""
     same_shape: bool
@@ -57,6 +59,7 @@ def kind_of(op: str, attributes: FrozenDict) -> Kind:
         keeps_zero=operation.keeps_zero and not fits,
         idempotent=operation.idempotent,
         weightless=":" not in op and not fits and not operation.random and bool(known) and not any(p for p, _ in known),
+        passes_one=op in ("identity", "add", "mean", "max", "mul", "concat"),
         flattens=op in ("add", "mul", "max", "concat") and not fits,
         same_shape=not fits and op != "concat" and len(known) == len(_PROBES) and all(kept for _, kept in known),
     )
@@ -201,17 +204,10 @@ Found = int | tuple[Kind, tuple[int, ...]] | None
 
 Rule = Callable[[_Maker, Kind, tuple[int, ...]], Found]
 
-_MERGES = ("add", "mean", "max", "mul", "concat")
 
-
-def drop_identity(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
-    """identity(x) = x."""
-    return operands[0] if kind.op == "identity" else None
-
-
-def drop_single_merge(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
-    """A merge of one operand is that operand."""
-    return operands[0] if kind.op in _MERGES and len(operands) == 1 else None
+def pass_one(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
+    """identity(x) = x, and a merge of one operand is that operand."""
+    return operands[0] if kind.passes_one and len(operands) == 1 else None
 
 
 def repeat_idempotent(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
@@ -268,8 +264,7 @@ def _is_zero(maker: _Maker, number: int) -> bool:
 
 
 RULES: tuple[Rule, ...] = (
-    drop_identity,
-    drop_single_merge,
+    pass_one,
     repeat_idempotent,
     zero_of_source,
     pass_zero,
