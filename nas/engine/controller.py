@@ -125,6 +125,7 @@ class Controller:
             session = _Session(self, interrupts)
             try:
                 self.executor.start(self.evaluator)
+                interrupts.listen()  # Ray sets a handler of its own when it starts
                 reason = session.search()
                 if self.finalists is not None and reason != "failures":
                     session.retrain(*self.finalists)

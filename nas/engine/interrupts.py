@@ -24,13 +24,18 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        self._before = self.listen()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def listen(self) -> dict[int, Any]:
+        """Hear signals from now on, also when a library has set handlers meanwhile; return those there were."""
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        return {number: signal.signal(number, self._hear) for number in _SIGNALS}
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._shielded:

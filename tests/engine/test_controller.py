@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from nas.core.graph import Graph
 from nas.core.language import one_of, op
 from nas.core.records import Budget, Candidate, Constraint, Decisions, Measurement, Status
 from nas.core.space import Space, image
-from nas.engine.controller import Event
+from nas.engine.controller import Event, Outcome
 from nas.engine.strategies.nsga2 import NSGA2
 from nas.engine.strategies.random import Random
 from nas.testing.memory import MemoryStore
@@ -299,6 +300,26 @@ def test_a_signal_stops_at_once_and_the_run_can_go_on(number: int):
     assert 9 not in {t.id for t in store.trials()}
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert controller(store=store).run().stop_reason == "trials"
+
+
+def test_a_signal_is_heard_although_an_executor_sets_a_handler():
+    class Deaf(Shuffled):
+        def start(self, evaluator: Any) -> None:
+            super().start(evaluator)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    before = signal.getsignal(signal.SIGTERM)
+    executor = Deaf(before=lambda job: os.kill(os.getpid(), signal.SIGTERM))
+    assert controller(executor=executor).run().stop_reason == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_search_may_run_in_a_thread():
+    found: list[Outcome] = []
+    thread = threading.Thread(target=lambda: found.append(controller(trials=5).run()))
+    thread.start()
+    thread.join()
+    assert found[0].trials == 5
 
 
 def test_a_signal_does_not_break_a_write():

@@ -157,7 +157,8 @@ class _Bridge:
         import ray
 
         self.closed.set()
-        self._thread.join(timeout=5.0)  # Tune stops its trials itself; what is left then ends with Ray
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)  # Tune stops its trials itself; what is left then ends with Ray
         if self._ours:
             ray.shutdown()
         self._prints.close()

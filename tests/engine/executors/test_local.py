@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from nas.core.errors import EvaluationError, RecipeError
 from nas.core.imports import load_object
 from nas.core.records import Budget, Candidate, Measurement, Metric
 from nas.core.roles import Job
-from nas.engine.executors.local import Local, cores
+from nas.engine.executors.local import Local, cores, visible_gpus
 from nas.engine.executors.worker import IN_WORKER
 from nas.testing import Agreement, ExecutorContract, MemoryStore
 from tests.engine.helpers import SPACE, TARGET, controller, summary
@@ -267,6 +268,39 @@ def test_auto_is_no_more_than_the_window():
     executor = Local(lookahead=1000)
     executor.start(Probe())
     assert len(executor._slots) == cores()
+
+
+@pytest.mark.parametrize(
+    ("visible", "smi", "there", "expected"),
+    [
+        (None, None, 8, []),
+        ("", "/bin/nvidia-smi", 8, []),
+        (None, "/bin/nvidia-smi", 2, ["0", "1"]),
+        ("3,5", None, 2, ["3", "5"]),
+        ("0", "/bin/nvidia-smi", 0, []),
+    ],
+)
+def test_gpus_are_those_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, smi: str | None, there: int, expected: list[str]
+):
+    cuda = SimpleNamespace(device_count=lambda: there)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr("shutil.which", lambda name: smi)
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert visible_gpus() == expected
+
+
+def test_each_worker_sees_its_own_gpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nas.engine.executors.local.visible_gpus", lambda: ["3", "5"])
+    executor = Local(lookahead=6)
+    executor.start(Probe())
+    assert [slot._environment["CUDA_VISIBLE_DEVICES"] for slot in executor._slots] == ["3", "5"]
+    executor = Local(workers=3)
+    executor.start(Probe())
+    assert [slot._environment["CUDA_VISIBLE_DEVICES"] for slot in executor._slots] == ["3", "5", "3"]
 
 
 @pytest.mark.parametrize(
