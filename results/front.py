@@ -11,8 +11,9 @@ compare runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 import moocore
 import numpy as np
@@ -51,13 +52,18 @@ class Front(Sequence[T], Generic[T]):
 
     trials: of any stage and status; those that are not complete search trials are left out.
     reference: metric → value of the reference point, in the metrics' own units; by default the rule above.
+    load: gives the trials of ids, to be shown in place of light ones; asked only for those that are looked at.
 
     Raises: RecipeError without objectives, or for a reference that names other metrics; StoreError when a complete
         trial lacks an objective's metric.
     """
 
     def __init__(
-        self, trials: Iterable[T], objectives: Sequence[Objective], reference: Mapping[str, float] | None = None
+        self,
+        trials: Iterable[Ended],
+        objectives: Sequence[Objective],
+        reference: Mapping[str, float] | None = None,
+        load: Callable[[Sequence[int]], Sequence[T]] | None = None,
     ) -> None:
         if not objectives:
             raise RecipeError("a front needs at least one objective, as in {'val_accuracy': 'max'}")
@@ -65,7 +71,8 @@ class Front(Sequence[T], Generic[T]):
         self.names = tuple(objective.name for objective in objectives)
         own = [trial for trial in trials if trial.complete and trial.stage == "search"]
         own.sort(key=lambda trial: trial.id)
-        self.complete: tuple[T, ...] = tuple(own)
+        self.complete: tuple[Ended, ...] = tuple(own)
+        self._load = load
         self._losses = np.array([self._row(trial) for trial in own], dtype=float).reshape(len(own), len(self.names))
         ids = {trial.id for trial in own}
         self._distinct = np.array([place for place, t in enumerate(own) if t.reuses not in ids], dtype=int)
@@ -75,7 +82,7 @@ class Front(Sequence[T], Generic[T]):
         self.given_reference = dict(reference) if reference is not None else None
         self._reference = self._reference_losses(reference)
 
-    def _row(self, trial: T) -> list[float]:
+    def _row(self, trial: Ended) -> list[float]:
         try:
             return [objective.loss(trial.metrics) for objective in self.objectives]
         except KeyError as error:
@@ -103,9 +110,17 @@ class Front(Sequence[T], Generic[T]):
 
     # ---- a sequence of trials --------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def trials(self) -> tuple[T, ...]:
-        return tuple(self.complete[place] for place in self._front)
+        return self._at(self._front)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(self.complete[place].id for place in self._front)
+
+    def _at(self, places: Iterable[int]) -> tuple[T, ...]:
+        found = [self.complete[place] for place in places]
+        return tuple(self._load([trial.id for trial in found]) if self._load is not None else cast("list[T]", found))
 
     def __len__(self) -> int:
         return len(self._front)
@@ -122,7 +137,7 @@ class Front(Sequence[T], Generic[T]):
 
     def __repr__(self) -> str:
         goals = ", ".join(f"{objective.direction} {objective.name}" for objective in self.objectives)
-        ids = ", ".join(str(trial.id) for trial in self.trials[:8]) + (", …" if len(self) > 8 else "")
+        ids = ", ".join(str(id_) for id_ in self.ids[:8]) + (", …" if len(self) > 8 else "")
         return f"Front({goals}; {len(self)} of {len(self.complete)} complete trials: {ids})"
 
     # ---- what is computed from it ----------------------------------------------------------------------------------
@@ -173,7 +188,7 @@ class Front(Sequence[T], Generic[T]):
             layer = rest[self._best_of(rest)]
             chosen.extend(layer[np.lexsort(self._losses[layer].T[::-1])])
             rest = np.setdiff1d(rest, layer)
-        return tuple(self.complete[place] for place in chosen[:k])
+        return self._at(chosen[:k])
 
     def summary(self) -> dict[str, Any]:
         """The front as JSON takes it: objectives, trials with metrics and decisions, hypervolume, reference."""

@@ -25,6 +25,9 @@ STEP, TURN, TAIL = 20.0, 22.0, 130.0
 """Px between items of a folded chain, above its columns (where edges come over), and that a column may grow beyond a
 tall item to end with a few low ones."""
 
+LONGEST, HEIGHTS = 60, 60
+"""Most items in a column, and most heights that are tried."""
+
 SWEEPS = 12
 
 
@@ -295,18 +298,24 @@ def _place_down(scene: Scene) -> None:
     scene.height = top
 
 
-def fold(scene: Scene, tallest: float) -> None:
-    """Break a chain that is taller than `tallest` into columns, side by side, that fill the least area.
+def fold(scene: Scene, tallest: float, widest: float = float("inf")) -> None:
+    """Break a chain that is taller than `tallest` into columns, side by side.
 
-    A scene that is no chain stays as it is. A column is higher than `tallest` when one of its items is.
+    Of the ways that are no wider than `widest`: one no taller than `tallest`, of few columns and little area; else the
+    lowest. A scene that is no chain stays as it is.
     """
     if scene.height <= tallest or not _is_chain(scene):
         return
     chain = [layer[0] for layer in scene.layers]
-    allowed = max(tallest, max(item.height for item in chain) + TAIL)
-    limits = {height for height in _run_heights(chain) if height <= allowed}
-    ways = [way for limit in limits if max(map(_height, way := _columns(chain, limit))) <= allowed]
-    columns = min(ways, key=lambda way: (len(way), max(map(_height, way)) * sum(map(_width, way))))
+    allowed = max(1.15 * tallest, max(item.height for item in chain) + TAIL)
+
+    def cost(way: list[list[Item]]) -> tuple[float, ...]:
+        high, wide = max(map(_height, way)), sum(map(_width, way))
+        if wide > widest:
+            return 2, wide
+        return (0, len(way), high * wide) if high <= allowed else (1, high)
+
+    columns = min(_ways(chain), key=cost)
     left = 0.0
     for number, column in enumerate(columns):
         top, axis = TURN, left - _left(column) + SIDE
@@ -322,28 +331,32 @@ def fold(scene: Scene, tallest: float) -> None:
     scene.width, scene.height = left, max(map(_height, columns)) + TURN - 8
 
 
-def _run_heights(chain: Sequence[Item]) -> Iterator[float]:
-    """Heights of columns worth trying: those of all runs of items."""
-    for start in range(len(chain)):
-        height = 0.0
-        for item in chain[start:]:
-            height += item.height + STEP
-            yield round(height, 3)
-
-
-def _columns(chain: Sequence[Item], limit: float) -> list[list[Item]]:
-    """The chain in columns, each filled up to `limit`."""
-    columns: list[list[Item]] = []
-    height = 0.0
-    for item in chain:
-        held = bool(columns) and (item.kind == "output" or columns[-1][-1].kind == "input")
-        if held or (columns and height + item.height + STEP <= limit + 0.01):
-            columns[-1].append(item)
-            height += item.height + STEP
-        else:
-            columns.append([item])
-            height = item.height + STEP
-    return columns
+def _ways(chain: Sequence[Item]) -> Iterator[list[list[Item]]]:
+    """For each of some heights, the narrowest way to break the chain into columns that are no higher."""
+    count = len(chain)
+    runs: dict[tuple[int, int], tuple[float, float]] = {}
+    for start in range(count):
+        for end in range(start + 1, min(start + LONGEST, count) + 1):
+            run = chain[start:end]
+            torn = run[-1].kind == "input" or run[0].kind == "output"  # these stay with what they lead to or come from
+            if not torn or len(run) == count:
+                runs[start, end] = _height(run), _width(run)
+    heights = sorted({round(high, 1) for high, _ in runs.values()})
+    for limit in heights[:: max(1, len(heights) // HEIGHTS)] + heights[-1:]:
+        narrowest: list[tuple[float, int]] = [(0.0, 0)]  # up to each place: the width, and where the last column begins
+        for end in range(1, count + 1):
+            ends = [
+                (narrowest[start][0] + runs[start, end][1], start)
+                for start in range(max(0, end - LONGEST), end)
+                if (start, end) in runs and runs[start, end][0] <= limit + 0.1
+            ]
+            narrowest.append(min(ends, default=(float("inf"), end - 1)))
+        if narrowest[count][0] < float("inf"):
+            way, end = [], count
+            while end:
+                way.append(list(chain[narrowest[end][1] : end]))
+                end = narrowest[end][1]
+            yield way[::-1]
 
 
 def _height(column: Sequence[Item]) -> float:

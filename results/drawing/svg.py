@@ -71,6 +71,7 @@ def draw(
     *,
     collapse: bool = False,
     tallest: float | None = None,
+    widest: float = float("inf"),
     style: bool = True,
     title: str = "",
 ) -> str:
@@ -79,6 +80,7 @@ def draw(
     inputs: shapes of what the graph takes; with them, a node that changes the shape tells the new one.
     collapse: equal nodes, and equal nested graphs, that follow one another are drawn once, with "× n".
     tallest: px that a column may be tall; a longer chain goes on in a column to the right. None: one column.
+    widest: px that all columns together should take at most; they may then be taller.
     style: put the style sheet (STYLE) into it, so that the text is a file of its own.
     title: what it shows, for screen readers.
 
@@ -87,7 +89,7 @@ def draw(
     scene = make_scene(graph, collapse=collapse, inputs=inputs)
     arrange(scene)
     if tallest is not None:
-        fold(scene, tallest)
+        fold(scene, tallest, widest)
     parts: list[str] = []
     _write_scene(scene, parts)
     wide, high = scene.width + 2 * MARGIN, scene.height + 2 * MARGIN

@@ -1,0 +1,131 @@
+"""`Run`: everything that was recorded of one search, to look at, now or later, here or elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from nas.core.errors import StoreError
+from nas.core.profile import InputSpec
+from nas.core.records import Objective, Trial
+from results.front import Front
+from results.rows import Row
+from results.store import SqlStore
+
+if TYPE_CHECKING:
+    import pandas
+
+REPORT = "report.html"
+"""Name of the report in a run's folder."""
+
+
+class Run:
+    """A run that has ended or is still going; looking changes nothing, and always sees what is there by then.
+
+    where: the run's folder, its database file, or a database URL. `run` names one of several runs in a database.
+
+    Raises: StoreError when there is no run, or one that cannot be read.
+    """
+
+    def __init__(self, where: str | os.PathLike[str], *, run: str = "main") -> None:
+        self.store = SqlStore.read(where, run=run)
+        self.folder: Path | None = self.store.path.parent if self.store.path is not None else None
+        self._rows: list[Row] = []
+        self._front: tuple[int, Front[Trial]] | None = None
+
+    @classmethod
+    def open(cls, where: str | os.PathLike[str], *, run: str = "main") -> Run:
+        """The same as `Run(where)`."""
+        return cls(where, run=run)
+
+    # ---- what was recorded -----------------------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What made the run, by name: recipe, data, versions, …"""
+        return self.store.facts()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What was searched for, the most important first."""
+        given = self.facts.get("objectives")
+        try:
+            return tuple(Objective(each["name"], each["direction"], each.get("unit", "")) for each in given or ())
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{self}: the fact 'objectives' is {given!r}; expected a list of mappings") from error
+
+    @property
+    def inputs(self) -> dict[str, InputSpec] | None:
+        """What its networks take, if that was recorded."""
+        given = self.facts.get("inputs")
+        if not given:
+            return None
+        return {
+            name: InputSpec(tuple(spec["shape"]), spec.get("dtype", "float32"), spec.get("vocabulary"))
+            for name, spec in given.items()
+        }
+
+    @property
+    def rows(self) -> list[Row]:
+        """All ended trials in their light form, by id."""
+        if len(self._rows) != len(self.store):  # trials are only ever appended
+            self._rows = self.store.rows()
+        return self._rows
+
+    def trials(self, stage: str | None = None) -> pandas.DataFrame:
+        """A row per ended trial; see `results.frame`."""
+        from results import frame
+
+        return frame.trials(self.rows, stage)
+
+    def trial(self, id_: int) -> Trial:
+        """One trial, whole. Raises StoreError when it is not there."""
+        return self.store.pick([id_])[0]
+
+    @property
+    def front(self) -> Front[Trial]:
+        """The trials that nothing dominates. Raises StoreError when the run was stopped before it said its goals."""
+        if not self.objectives:
+            raise StoreError(f"{self} has no objectives: it was stopped before it began; start the search again")
+        rows = self.rows
+        if self._front is None or self._front[0] != len(rows):
+            self._front = len(rows), Front(rows, self.objectives, load=self.store.pick)
+        return self._front[1]
+
+    @property
+    def finalists(self) -> dict[int, Trial]:
+        """Id of a search trial → the trial that evaluated it again after the search (the last such)."""
+        return {trial.of: trial for trial in self.store.trials("finalist") if trial.of is not None}
+
+    # ---- what is made of it ----------------------------------------------------------------------------------------
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report, one self-contained HTML page, and return where (by default `report.html` in the folder)."""
+        from results.report import write_report
+
+        return write_report(self, path)
+
+    def export(self, trial: Trial | Row | int, to: str | os.PathLike[str]) -> Any:
+        """Write a trial's network as an ordinary torch module into a new folder; see `results.export`."""
+        from results.export import export
+
+        return export(self, trial if isinstance(trial, int) else trial.id, Path(to))
+
+    # ---- ending ----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder or self.store.url)!r})"

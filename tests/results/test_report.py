@@ -1,0 +1,292 @@
+"""The report: one page that stands alone, says what the run says, and stays small."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.core.errors import StoreError
+from nas.core.records import Status, Trial
+from results.report import course, networks, write_report
+from results.report.gather import gather
+from results.run import Run
+from tests.results.samples import OBJECTIVES, network, store_of, trial
+
+THREE = [*OBJECTIVES, {"name": "latency_ms", "direction": "min", "unit": "ms"}]
+VOID = {"meta", "br", "link", "input", "img"}
+
+
+class Page(HTMLParser):
+    """The text of a page without its scripts and styles, its ids, links and attributes; tags must be closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.scripts: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "script":
+            self.scripts.append("")
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "action"):
+                self.addresses.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+        elif self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the page hands to its script."""
+        found = re.search(r"const REPORT = (\{.*?\});\n", self.scripts[-1])
+        assert found is not None
+        result: dict[str, Any] = json.loads(found[1])
+        return result
+
+
+def points(*values: tuple[float, ...], objectives: list[dict[str, str]] = OBJECTIVES) -> list[Trial]:
+    names = [objective["name"] for objective in objectives]
+    return [trial(i, metrics=dict(zip(names, each, strict=True))) for i, each in enumerate(values)]
+
+
+def page_of(folder: Path, trials: list[Trial], **facts: Any) -> Page:
+    store_of(folder, trials, **facts).close()
+    path = write_report(folder)
+    assert path == folder / "report.html"
+    assert [each.name for each in folder.glob("*report*")] == ["report.html"]
+    return Page(path.read_text(encoding="utf-8"))
+
+
+FOUR = ((90, 100), (95, 20000), (94, 25000), (80, 50))
+
+
+def test_it_stands_alone(tmp_path: Path) -> None:
+    page = page_of(tmp_path, points(*FOUR))
+    assert all(address.startswith("#") for address in page.addresses)
+    assert sum("plotly.js v" in script[:200] for script in page.scripts) == 1
+    assert not re.search(
+        r"@import|url\(", (tmp_path / "report.html").read_text(encoding="utf-8").partition("<script>")[0]
+    )
+
+
+def test_the_front_comes_first_with_numbers_drawings_and_commands(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "run", points(*FOUR), stop_reason="trials", seconds=75.0, name="my search")
+    assert page.text.startswith("my search · search report my search finished")
+    assert "looked for high val_accuracy and low params. 4 of 4 trials are complete after 1 min 15 s." in page.text
+    assert (
+        "from 95.00 % val_accuracy and 20,000 params (trial 1) to 80.00 % val_accuracy and 50 params (trial 3)"
+        in page.text
+    )
+    assert [each for each in page.ids if each.startswith("trial-")] == ["trial-1", "trial-0", "trial-3"]
+    assert page.ids.index("plot") < page.ids.index("front-table") < page.ids.index("trial-1") < page.ids.index("search")
+    assert re.search(r"nas export \S*run 0 --to net-0", page.text)
+    assert page.text.count("the network of trial") == 3
+    assert "Hypervolume" in page.text
+    plot = page.data["plot"]
+    assert plot["large"]["id"] == [1, 0, 3]
+    assert plot["large"]["metrics"] == {"val_accuracy": [95, 90, 80], "params": [20000, 100, 50]}
+    assert plot["faint"] == {"id": [2], "metrics": {"val_accuracy": [94], "params": [25000]}}
+    assert "stage/kernel = 5" in plot["large"]["hover"][0]
+    assert [(axis["name"], axis["direction"], axis["log"]) for axis in plot["axes"]] == [
+        ("val_accuracy", "max", False),
+        ("params", "min", True),
+        ("trial", "", False),
+    ]
+
+
+def test_finalists_stand_beside_their_trials_also_behind_the_front(tmp_path: Path) -> None:
+    trials = points(*FOUR)
+    trials.append(
+        trial(4, stage="finalist", of=1, metrics={"val_accuracy": 96.5, "test_accuracy": 96.25, "params": 20000})
+    )
+    trials.append(
+        trial(5, stage="finalist", of=2, metrics={"val_accuracy": 96.0, "test_accuracy": 97.75, "params": 25000})
+    )
+    page = page_of(tmp_path, trials)
+    assert "retrained for 2 epochs" in page.text
+    assert page.text.count("96.25 %") == 2  # in the table and on the card
+    assert page.text.count("97.75 %") == 2
+    assert [each for each in page.ids if each.startswith("trial-")] == ["trial-1", "trial-0", "trial-3", "trial-2"]
+    assert "2 behind the front retrained" in page.text
+    large = page.data["plot"]["large"]
+    assert (large["id"], large["front"]) == ([1, 0, 3, 2], [True, True, True, False])
+    assert large["retrained"] == [True, False, False, True]
+
+
+def test_before_any_trial_is_complete(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "a", [])
+    assert "not ended" in page.text
+    assert "There is no front yet" in page.text
+    page = page_of(
+        tmp_path / "b",
+        [trial(0, status=Status.FAILED, reason="loss is nan", traceback="Trace\n<b>")],
+        stop_reason="failures",
+    )
+    assert "stopped" in page.text
+    assert "loss is nan (trial 0) traceback Trace <b>" in page.text
+    assert "plot" not in page.ids
+
+
+def test_with_one_objective_and_with_three(tmp_path: Path) -> None:
+    one = page_of(tmp_path / "a", [trial(i, metrics={"val_accuracy": a}) for i, a in enumerate((90, 95, 93))],
+                  objectives=OBJECTIVES[:1])  # fmt: skip
+    assert "One network is best: trial 1, with 95.00 % val_accuracy." in one.text
+    assert "Hypervolume" not in one.text
+    assert one.data["progress"] == [{"title": "best val_accuracy (%)", "x": [0, 1, 2], "y": [90, 95, 95]}]
+    three = page_of(tmp_path / "b", points((90, 10, 3), (91, 11, 2), (89, 12, 4), objectives=THREE), objectives=THREE)
+    assert three.data["plot"]["goals"] == ["val_accuracy", "params", "latency_ms"]
+    assert "2.000 ms" not in three.text
+    assert "2 ms latency_ms" in three.text
+    assert len(three.data["progress"]) == 4
+
+
+def test_progress_is_best_so_far_and_the_hypervolume_never_falls(tmp_path: Path) -> None:
+    page = page_of(tmp_path, points((90, 100), (85, 200), (95, 300), (70, 50)))
+    accuracy, params, volume = page.data["progress"]
+    assert (accuracy["x"], accuracy["y"]) == ([0, 2, 3], [90, 95, 95])
+    assert (params["x"], params["y"]) == ([0, 3, 3], [100, 50, 50])
+    assert volume["y"] == sorted(volume["y"])
+    assert volume["y"][-1] == 100
+
+
+def test_counts_and_reasons_add_up(tmp_path: Path) -> None:
+    trials = points((90, 100), (85, 200))
+    trials += [trial(2, source="cache", reuses=0, metrics=dict(trials[0].metrics))]
+    trials += [trial(i, status=Status.INFEASIBLE, reason=f"params {i}000 breaks params <= 100") for i in (3, 4, 5)]
+    trials += [trial(6, status=Status.FAILED, reason="it broke", traceback="Traceback: it broke")]
+    store_of(tmp_path, trials).close()
+    with Run(tmp_path) as run:
+        said = gather(run, "here")
+    assert {each["name"]: each["number"] for each in said["counts"]} == {
+        "complete": 2, "from the cache": 1, "infeasible": 3, "failed": 1
+    }  # fmt: skip
+    assert sum(each["share"] for each in said["counts"]) == pytest.approx(100)
+    assert [(each["status"], each["number"], each["example"]) for each in said["reasons"]] == [
+        ("failed", 1, "it broke"),
+        ("infeasible", 3, "params 3000 breaks params <= 100"),
+    ]
+    assert said["reasons"][0]["traceback"] == "Traceback: it broke"
+
+
+def test_what_made_it_is_told_as_far_as_it_is_known(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path,
+        points(*FOUR),
+        recipe={"space": {"name": "cnn", "widths": [16, 24]}, "strategy": "nsga2", "seed": 7},
+        space={"name": "cnn", "size": "2419393593600", "fingerprint": "s1:x"},
+        data={"name": "digits", "counts": {"train": 1437, "test": 360}, "inputs": {"x": {"shape": [1, 8, 8]}},
+              "classes": {"y": 10}},
+        versions={"torch": "2.13.0"},
+        machine={"cores": 2},
+        command=["nas", "search", "a.yaml"],
+        constraints=["params <= 100"],
+    )  # fmt: skip
+    for words in (
+        "The strategy nsga2 looked for", "in the space cnn of about 2.4 · 10¹² networks", "seed 7", "torch 2.13.0",
+        "cores 2",
+        "digits (1,437 train, 360 test; 1×8×8; 10 classes)", "command nas search a.yaml", "constraints params <= 100",
+        "widths: [16, 24]",
+    ):  # fmt: skip
+        assert words in page.text
+
+
+def test_texts_of_others_cannot_break_the_page(tmp_path: Path) -> None:
+    nasty = "</script><script>alert(1)</script><b>&amp;\u2028"
+    trials = [
+        trial(0, decisions={nasty: nasty}, metrics={"val_accuracy": 1, "params": 2, nasty: 3}),
+        trial(1, status=Status.FAILED, reason=nasty, traceback=nasty),
+    ]
+    page = page_of(tmp_path, trials, name=nasty, data={"name": nasty}, recipe={"x": nasty})
+    assert len(page.scripts) == 2
+    assert nasty in page.data["plot"]["large"]["hover"][0]
+    assert page.words.count(nasty) >= 3
+
+
+def test_a_run_still_going_can_be_reported_by_its_own_store(tmp_path: Path) -> None:
+    with store_of(tmp_path, points(*FOUR)) as store:
+        path = write_report(store, tmp_path / "now.html")
+        assert path == tmp_path / "now.html"
+        store.add(trial(9))
+        assert "5 of 5 trials" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+
+
+def test_what_cannot_be_written_or_read_is_named(tmp_path: Path) -> None:
+    store_of(tmp_path, points(*FOUR)).close()
+    with pytest.raises(StoreError, match=r"nowhere/r\.html"):
+        write_report(tmp_path, tmp_path / "nowhere" / "r.html")
+    with pytest.raises(StoreError, match="is missing"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_a_network_that_does_not_fit_its_inputs_any_more_is_drawn_without_shapes(tmp_path: Path) -> None:
+    page = page_of(tmp_path, points((90, 100)), inputs={"x": {"shape": [7]}})
+    assert page.text.count("the network of trial") == 1
+
+
+def test_many_trials_make_a_bounded_page(tmp_path: Path) -> None:
+    graph, many = network(3), 4200
+    trials = [
+        trial(i, graph=graph, metrics={"val_accuracy": 50 + 40 * i / many, "params": i if i % 3 == 0 else many + i})
+        for i in range(many)
+    ]
+    store_of(tmp_path, trials).close()
+    with Run(tmp_path) as run:
+        said = gather(run, "here")
+        ends = {run.front.ids[0], run.front.ids[-1]}
+    assert said["front"] == many // 3 + 2  # every third, and the two most accurate of the others
+    assert len(said["cards"]) == 60
+    assert {said["cards"][0]["id"], said["cards"][-1]["id"]} == ends
+    assert len(said["table"]["rows"]) == networks.LISTED
+    assert len(said["plot"]["faint"]["id"]) == networks.FAINT
+    assert said["plot"]["left_out"] == many - said["front"] - networks.FAINT
+    assert len(said["progress"][-1]["x"]) <= course.STEPS
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+def test_in_a_browser_the_plot_is_drawn_and_a_click_leads_home(tmp_path: Path) -> None:
+    page_of(tmp_path / "run", points(*FOUR))
+    path = tmp_path / "run" / "report.html"
+    click = 'byId("plot").emit("plotly_click", { points: [{ customdata: 3 }] });'
+    watch = "window.onerror = (message) => { document.title = 'broken: ' + message; };"
+    text = path.read_text(encoding="utf-8").replace("</body>", f"<script>{click}</script></body>")
+    path.write_text(text.replace("<style>", f"<script>{watch}</script><style>", 1), encoding="utf-8")
+    options = (
+        "--headless --no-sandbox --disable-gpu --disable-background-networking --virtual-time-budget=3000 --dump-dom"
+    )
+    done = subprocess.run(
+        [str(BROWSER), *options.split(), f"--user-data-dir={tmp_path}/profile", path.as_uri()],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "<title>broken" not in done.stdout
+    assert len(re.findall(r'<path class="point', done.stdout)) == 4
+    assert 'id="trial-3" class="card shown"' in done.stdout
+    assert re.search(r'id="picked-command">nas export \S*run 3 --to net-3<', done.stdout)
