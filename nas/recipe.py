@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticUndefined
 
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Budget, Constraint, Objective
@@ -283,8 +284,8 @@ def _walk(node: yaml.Node, path: tuple[str, ...], lines: dict[tuple[str, ...], i
 def change(given: Mapping[str, Any], sets: Iterable[str], source: Source) -> tuple[dict[str, Any], Source]:
     """A recipe's mapping with `key=value` applied, values read as YAML: `evaluator.epochs=2`, `strategy=random`.
 
-    A field of a part that was given by its name alone makes a mapping of it. A new name for a part drops the fields of
-    the old one.
+    A field of a part that was given by its name alone, or left out, makes a mapping of it. A new name for a part drops
+    the fields of the old one.
 
     Raises: RecipeError for a text that is no `key=value`, or a key below something that has no keys.
     """
@@ -306,9 +307,11 @@ def change(given: Mapping[str, Any], sets: Iterable[str], source: Source) -> tup
 def _put(holder: dict[str, Any], path: tuple[str, ...], value: Any, text: str) -> None:
     for depth, step in enumerate(path[:-1]):
         inner = holder.get(step)
+        if inner is None and depth == 0 and step in PARTS:
+            inner = Recipe.model_fields[step].default
         if isinstance(inner, str) and depth == 0 and step in PARTS:
             inner = {"name": inner} if step != "data" or not _is_place(inner) else {"path": inner}
-        elif inner is None:
+        elif inner is None or inner is PydanticUndefined:
             inner = {}
         elif isinstance(inner, Mapping):
             inner = dict(inner)

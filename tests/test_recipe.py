@@ -156,7 +156,15 @@ def test_mistakes_are_told_all_at_once_with_their_lines(tmp_path: Path) -> None:
 
 def test_changes_by_set() -> None:
     given = {"evaluator": "train", "data": "pictures.npz", "strategy": {"name": "nsga2", "population": 8}, "seed": 1}
-    sets = ["evaluator.epochs=2", "data.validation=0.1", "budget.trials=5", "strategy.name=random", "seed=7", "name="]
+    sets = [
+        "evaluator.epochs=2",
+        "data.validation=0.1",
+        "budget.trials=5",
+        "strategy.name=random",
+        "seed=7",
+        "name=",
+        "executor.workers=2",
+    ]
     changed, _ = change(given, sets, Source())
     assert changed == {
         "evaluator": {"name": "train", "epochs": 2},
@@ -165,6 +173,7 @@ def test_changes_by_set() -> None:
         "strategy": {"name": "random"},
         "seed": 7,
         "name": None,
+        "executor": {"name": "local", "workers": 2},
     }
     assert given["strategy"] == {"name": "nsga2", "population": 8}
 
