@@ -63,7 +63,8 @@ class Legal:
     test: Callable[[Any], bool]
 
 
-def _whole(value: Any, least: int) -> bool:
+def whole(value: Any, least: int) -> bool:
+    """Whether a value is a whole number (no bool) of at least `least`."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
@@ -71,22 +72,22 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-Positive: TypeAlias = Annotated[int, Legal("a whole number above 0", lambda v: _whole(v, 1))]
-Count: TypeAlias = Annotated[int, Legal("a whole number of 0 or more", lambda v: _whole(v, 0))]
+Positive: TypeAlias = Annotated[int, Legal("a whole number above 0", lambda v: whole(v, 1))]
+Count: TypeAlias = Annotated[int, Legal("a whole number of 0 or more", lambda v: whole(v, 0))]
 Width: TypeAlias = Annotated[
-    int | None, Legal("a whole number above 0, or None for as many as come in", lambda v: v is None or _whole(v, 1))
+    int | None, Legal("a whole number above 0, or None for as many as come in", lambda v: v is None or whole(v, 1))
 ]
 Kernel: TypeAlias = Annotated[
     int | tuple[int, int],
     Legal(
         "a whole number above 0, or a pair of these (height, width)",
-        lambda v: _whole(v, 1) or (isinstance(v, tuple) and len(v) == 2 and all(_whole(k, 1) for k in v)),
+        lambda v: whole(v, 1) or (isinstance(v, tuple) and len(v) == 2 and all(whole(k, 1) for k in v)),
     ),
 ]
 Padding: TypeAlias = Annotated[
-    int | None, Legal("a whole number of 0 or more, or None for half the kernel", lambda v: v is None or _whole(v, 0))
+    int | None, Legal("a whole number of 0 or more, or None for half the kernel", lambda v: v is None or whole(v, 0))
 ]
-Odd: TypeAlias = Annotated[int, Legal("an odd whole number above 0", lambda v: _whole(v, 1) and v % 2 == 1)]
+Odd: TypeAlias = Annotated[int, Legal("an odd whole number above 0", lambda v: whole(v, 1) and v % 2 == 1)]
 Fraction: TypeAlias = Annotated[float, Legal("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]
 Factor: TypeAlias = Annotated[float, Legal("a number above 0", lambda v: _number(v) and v > 0)]
 Flag: TypeAlias = Annotated[bool, Legal("true or false", lambda v: isinstance(v, bool))]

@@ -22,6 +22,7 @@ from nas.core.table import (
     Shape,
     Width,
     operation,
+    whole,
 )
 
 
@@ -94,7 +95,7 @@ def mbconv(
     none).
     """
     channels = image(x, "mbconv")[0]
-    hidden = round(channels * expand)
+    hidden = max(1, round(channels * expand))
     body = steps(
         widen=op("conv", width=hidden, kernel=1, act=act) if expand != 1 else None,
         depthwise=op("depthwise", kernel=kernel, stride=stride, act=act),
@@ -122,7 +123,10 @@ def residual(x: Shape, *, width: Width = None, kernel: Odd = 3, stride: Positive
 
 Size = Annotated[
     tuple[int, int] | None,
-    Legal("a pair (height, width) of whole numbers above 0, or None", lambda v: v is None or len(v) == 2),
+    Legal(
+        "a pair (height, width) of whole numbers above 0, or None",
+        lambda v: v is None or (isinstance(v, tuple) and len(v) == 2 and all(whole(side, 1) for side in v)),
+    ),
 ]
 
 
@@ -222,7 +226,7 @@ def transformer(
         attention=op("attention", heads=heads, head_width=head_width),
         dropout=op("dropout", p=dropout) if dropout else None,
     )
-    thinking = seq(norm=op("layer_norm"), mlp=op("mlp", hidden=round(width * ratio), act=act, dropout=dropout))
+    thinking = seq(norm=op("layer_norm"), mlp=op("mlp", hidden=max(1, round(width * ratio)), act=act, dropout=dropout))
     return dag(
         {
             "mixing": (mixing, "input"),

@@ -179,6 +179,8 @@ def subsample(x: Shape, *, stride: Positive) -> Layer:
 def _pool(x: Shape, kernel: int, stride: int, padding: int | None, what: str) -> tuple[Shape, int]:
     channels, height, across = image(x, what)
     pad = (kernel - 1) // 2 if padding is None else padding
+    if pad > kernel // 2:
+        raise ShapeError(f"{what}: padding {pad} is more than half of kernel {kernel}, which torch does not take")
     sides = (_window(side, kernel, stride, pad, 1, what) for side in (height, across))
     return (channels, *sides), pad
 
@@ -338,7 +340,10 @@ _declare_merge("mean", Call("modules.mean"), "The mean of operands of one shape.
 @operation(arity=(1, None), keeps_zero=True)
 def concat(*shapes: Shape, fit: Fit = None) -> Layer | Part:
     """Operands side by side: the channels of images, the features of vectors and sequences."""
-    if all(len(x) == 2 and x[0] == shapes[0][0] for x in shapes):
+    if all(len(x) == 2 for x in shapes):
+        if any(x[0] != shapes[0][0] for x in shapes):
+            listed = " and ".join(str(x) for x in dict.fromkeys(shapes))
+            raise ShapeError(f"concat: operands have the shapes {listed}; sequences must have one length")
         width = sum(x[1] for x in shapes)
         return Layer((shapes[0][0], width), Call("torch.cat", (), FrozenDict({"dim": 2}), operands="tuple"))
     fitted = _fitted("concat", shapes, fit, slice(1, None))
