@@ -76,8 +76,10 @@ class Local:
             return attempt(self._evaluator, self._queue.popleft())
         done = None
         while done is None:
-            busy = {slot.connection: slot for slot in self._slots if slot.job is not None}
-            done = busy[wait(list(busy))[0]].take()  # type: ignore[index]
+            busy = {
+                slot.connection: slot for slot in self._slots if slot.job is not None and slot.connection is not None
+            }
+            done = busy[wait(busy)[0]].take()  # type: ignore[index]
         self._feed()
         return done
 

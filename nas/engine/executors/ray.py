@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import math
 import os
 import pickle
@@ -144,12 +145,9 @@ class _Bridge:
 
         self._prints.enter_context(redirect_stdout(sys.stderr))  # Ray prints what happens to its workers
         if not ray.is_initialized():
-            ray.init(
-                address=self.plan.address or "local",
-                log_to_driver=False,
-                logging_level="ERROR",
-                **({} if self.plan.address else {"include_dashboard": False}),
-            )
+            ours: dict[str, Any] = {} if self.plan.address else {"include_dashboard": False}
+            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+            ray.init(address=self.plan.address or "local", **ours, **quiet)
             self._ours = True
         self._thread.start()
 

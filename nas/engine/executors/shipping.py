@@ -17,7 +17,7 @@ from nas.core.errors import RecipeError
 from nas.core.imports import load_object, spell_object
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         text = _file_text(obj) if isinstance(obj, type | types.FunctionType) else None
         return (load_object, (text,)) if text is not None else super().reducer_override(obj)

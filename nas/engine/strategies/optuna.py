@@ -14,9 +14,9 @@ from nas.core.errors import RecipeError, nearest
 from nas.core.records import Candidate, Constraint, Objective, Status, Trial, losses
 from nas.core.registry import register
 from nas.core.seeds import derive, generator
-from nas.core.space import Choice
 from nas.core.subsets import Subsets
 from nas.core.values import Value
+from nas.core.walk import Choice
 
 if TYPE_CHECKING:
     import optuna
@@ -168,7 +168,7 @@ def _steps(options: Sequence[Value]) -> range | None:
     if second <= first:
         return None
     steps = range(first, last + 1, second - first)
-    return steps if list(steps) == list(options) else None
+    return steps if len(steps) == len(options) and all(map(steps.__contains__, options)) else None
 
 
 def _texts(choice: Choice) -> tuple[Any, ...]:
@@ -177,9 +177,7 @@ def _texts(choice: Choice) -> tuple[Any, ...]:
     plain = all(isinstance(option, bool | int | float | str) for option in options)
     if plain and len({repr(option) for option in options}) == len(set(options)):  # 1, 1.0 and True are equal
         return options
-    return tuple(
-        "+".join(map(str, option)) if isinstance(choice.options, Subsets) else repr(option) for option in options
-    )
+    return tuple("+".join(map(str, option)) if isinstance(option, tuple) else repr(option) for option in options)
 
 
 def _option(choice: Choice, drawn: Any) -> Value:
@@ -213,7 +211,7 @@ def _sampler(name: str, options: Mapping[str, Any], seed: int, space: Any) -> op
 
     import optuna
 
-    known = {
+    known: dict[str, Any] = {
         key: value
         for key in optuna.samplers.__all__
         if inspect.isclass(value := getattr(optuna.samplers, key)) and not inspect.isabstract(value)
@@ -232,7 +230,8 @@ def _sampler(name: str, options: Mapping[str, Any], seed: int, space: Any) -> op
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # choosing it by name is consent
-            return known[name](**given)  # type: ignore[no-any-return]
+            sampler: optuna.samplers.BaseSampler = known[name](**given)
+            return sampler
     except (TypeError, ValueError, ImportError) as error:
         raise RecipeError(f"strategy optuna: {name}({dict(options)}): {error}") from error
 

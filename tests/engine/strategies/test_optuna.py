@@ -31,7 +31,7 @@ def _many_paths(at_least: int, at_most: int) -> Space:
 def test_choices_as_distributions():
     part = seq(
         op("conv", width=one_of(8, 16, 24), kernel=one_of(1, 3, 5, 11)),
-        op("conv", width=8, act=one_of("relu", "silu")).named("second"),
+        op("conv", width=8, act=one_of("relu", "silu"), dilation=one_of(1, 2, 10**9)).named("second"),
         repeat(op("conv", width=8), times=one_of(1, 2, 3)).named("more"),
         optional(op("avg_pool", kernel=3)).named("pool"),
         some_of(op("conv", width=8, kernel=1), op("conv", width=8, kernel=3), at_least=1).named("few"),
@@ -41,6 +41,7 @@ def test_choices_as_distributions():
         "conv/width": IntDistribution(8, 24, step=8),
         "conv/kernel": CategoricalDistribution((1, 3, 5, 11)),
         "second/act": CategoricalDistribution(("relu", "silu")),
+        "second/dilation": CategoricalDistribution((1, 2, 10**9)),
         "more/times": IntDistribution(1, 3, step=1),
         "pool/used": CategoricalDistribution((True, False)),
         "few/paths": CategoricalDistribution(("conv_kernel1", "conv_kernel3", "conv_kernel1+conv_kernel3")),
