@@ -69,7 +69,7 @@ def _candidates(base: str, group: Sequence[Class]) -> list[list[str]]:
             places = places[1:] or places
         if vague:
             tokens = _tokens(made.model, inside=False)
-            names = ["".join(tokens)] if len(made.blocks) > 1 and len(tokens) <= 3 else []
+            names = ["".join(tokens) if len(tokens) <= 3 else "Block"] if len(made.blocks) > 1 else []
         names += places if made.model.operation is None else [place + base for place in places]
         names += [f"{base}{number}" for number in range(1, len(group) + 2)]
         names += [f"{base}Block{number}" for number in range(2, 10_000)]
@@ -93,9 +93,7 @@ def _places(block: Block) -> list[str]:
     """
     words = block.path.split(".")
     said = [
-        word
-        for word, inner in zip(words, [*words[1:], ""], strict=True)
-        if not inner or word.rstrip("s") != inner.rstrip("0123456789")
+        word for word, inner in zip(words, [*words[1:], ""], strict=True) if word != inner.rstrip("0123456789") + "s"
     ]
     return ["".join(map(camel, said[-depth:])) for depth in range(1, len(said) + 1)]
 

@@ -112,11 +112,9 @@ def assign(slots: Sequence[Slot], blocks: Sequence[Block]) -> list[Parameter]:
     ends = _open_ends(blocks)
     groups: dict[tuple[str, tuple[str, ...]], list[Slot]] = {}
     for slot in slots:
-        if not (slot.constant and (slot.kind != "size" or not ends)) and _padding(slot, slots) is None:
-            groups.setdefault((slot.kind, slot.values), []).append(slot)
-    for kind, values in list(groups):
-        if kind == "groups" and ("size", values) in groups:  # a convolution of each channel by itself
-            groups["size", values] += groups.pop((kind, values))
+        kind = "size" if _each_by_itself(slot, slots) else slot.kind
+        if not (slot.constant and (kind != "size" or not ends)) and _padding(slot, slots) is None:
+            groups.setdefault((kind, slot.values), []).append(slot)
     names = _Names(groups, blocks)
     parameters = []
     for (kind, values), members in groups.items():
@@ -131,6 +129,12 @@ def assign(slots: Sequence[Slot], blocks: Sequence[Block]) -> list[Parameter]:
             slot.text = literal(slot.column[0]) if slot.constant else _padding(slot, slots)
     rank = {name: place for place, name in enumerate(names.sizes)}
     return sorted(parameters, key=lambda p: (p.default is not EMPTY, p.kind != "size", rank.get(p.name, len(rank))))
+
+
+def _each_by_itself(slot: Slot, slots: Sequence[Slot]) -> bool:
+    """Whether a slot is the groups of a convolution of each channel by itself: as many as there are channels."""
+    beside = (other for other in slots if other.where == slot.where and other.kind == "size")
+    return slot.kind == "groups" and any(other.values == slot.values for other in beside)
 
 
 def _open_ends(blocks: Sequence[Block]) -> set[tuple[str, ...]]:
