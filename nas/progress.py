@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from nas.core.records import Objective, Trial, losses
 from results.units import clock, written
@@ -75,6 +75,7 @@ class Show:
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
+                MofNCompleteColumn() if self.trials else TextColumn("{task.completed}"),
                 TextColumn("{task.fields[note]}"),
                 console=self.console,
                 transient=True,
@@ -121,9 +122,9 @@ class Show:
             self.console.print(f"{self.seen}{total} trials, {self._note(now)}", markup=False, highlight=False)
 
     def _finalist(self, trial: Trial) -> None:
-        told = ", ".join(
-            f"{name} {written(name, value)}" for name, value in trial.metrics.items() if name.endswith("accuracy")
-        ) or (trial.reason if not trial.complete else "done")
+        names = [objective.name for objective in self.standing.objectives]
+        names = [name for name in trial.metrics if name in names or name.startswith("test_accuracy")]
+        told = ", ".join(f"{name} {written(name, trial.metrics[name])}" for name in names) or trial.reason
         line = f"finalist {self.retrained}/{self.finalists} (trial {trial.of} for {trial.budget}): {told}"
         if self.progress is not None:
             self.progress.update(

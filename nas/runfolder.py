@@ -130,10 +130,12 @@ def _imported(home: Path) -> Iterator[Path]:
     """Modules that are loaded from this folder: what the user's files import beside them."""
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not file or not file.endswith(".py"):
-            continue
+        if not isinstance(file, str) or not file.endswith(".py") or not Path(file).is_absolute():
+            continue  # some modules of torch name files that are none
         path = Path(file).resolve()
-        inside = path.is_relative_to(home) and not {"site-packages", "dist-packages"} & set(path.parts)
+        inside = (
+            path.is_relative_to(home) and path.is_file() and not {"site-packages", "dist-packages"} & set(path.parts)
+        )
         if inside and path.parts[len(home.parts)] not in ("nas", "search_spaces", "evaluators", "results", "tests"):
             yield path
 

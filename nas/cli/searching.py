@@ -87,9 +87,10 @@ def _announce(output: Output, session: running.Session) -> None:
     plan, recipe = session.plan, session.plan.recipe
     choices = len(plan.space.choices())
     rows = {
-        "data": plan.data.summary() if plan.data is not None else "none",
+        **({"data": plan.data.summary()} if plan.data is not None else {}),
         "space": f"{plan.specs['space'].asked}: {count(plan.space.size())} networks by {choices} choices",
-        "evaluator": f"{plan.specs['evaluator'].asked}, {plan.budget} each",
+        "evaluator": plan.specs["evaluator"].asked
+        + (f", {plan.budget} each" if hasattr(plan.evaluator, "default_budget") else ""),
         "strategy": plan.specs["strategy"].asked,
         "goals": ", ".join(f"{o.name} {o.direction}" for o in plan.objectives)
         + "".join(f"; {constraint}" for constraint in plan.constraints),

@@ -62,7 +62,7 @@ class Budget:
             raise RecipeError(f"budget of {self.amount!r} {self.unit}; expected a finite number above 0")
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        return f"{self.amount:g} {self.unit[:-1] if self.amount == 1 else self.unit}"
 
 
 @dataclass(frozen=True)
