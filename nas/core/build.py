@@ -36,7 +36,7 @@ def assemble(lowered: Lowered, seed: int = 0) -> fx.GraphModule:
     place: dict[str, fx.Node] = {name: traced.placeholder(name) for name in lowered.inputs}
     layers: dict[str, Any] = {}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU, for good
         for step in lowered.steps:
             if step.call.is_module:
                 layers[step.path] = make_module(step.call)

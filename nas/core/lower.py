@@ -46,8 +46,8 @@ register_load_state_dict_pre_hook register_module register_parameter register_st
 register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule shape_env share_memory state_dict to
 to_empty to_folder train training type xpu zero_grad
 """
-TAKEN = frozenset(_MEMBERS.split())
-"""What every module has already, so that no submodule can be called so."""
+TAKEN = frozenset(_MEMBERS.split()) | {"self"}
+"""What every module has already, so that no submodule (and no argument of its forward) can be called so."""
 
 
 def identifier(name: str) -> str:
@@ -65,9 +65,10 @@ def identifier(name: str) -> str:
 def lower(graph: Graph, inputs: Mapping[str, InputSpec]) -> Lowered:
     """The layers of a graph. Identities are resolved. Raises ShapeError."""
     steps: list[Step] = []
-    names = tuple(identifier(name) for name in graph.inputs)
+    taken: set[str] = set()
+    names = tuple(_free(identifier(name), taken) for name in graph.inputs)
     shapes = tuple(inputs[name].shape for name in graph.inputs)
-    outputs = _lower(graph, tuple(zip(names, shapes, strict=True)), "", steps, set(names))
+    outputs = _lower(graph, tuple(zip(names, shapes, strict=True)), "", steps, taken)
     return Lowered(names, tuple(steps), tuple((name, outputs[name][0]) for name in graph.output_names))
 
 

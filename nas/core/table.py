@@ -152,7 +152,8 @@ class Operation:
             )
 
     def complete(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes with defaults filled in, in the order of the declaration."""
+        """The attributes with defaults filled in, in the order of the declaration. Raises GraphError as `check`."""
+        self.check(attributes, self.name)
         return {name: attributes.get(name, spec.default) for name, spec in self.attributes.items()}
 
     def apply(self, shapes: tuple[Shape, ...], attributes: Mapping[str, Any]) -> Layer | Part:

@@ -10,7 +10,7 @@ from typing import Any
 from nas.core.errors import GraphError, ShapeError
 from nas.core.imports import load_object
 from nas.core.table import Attribute, Call, Layer, Legal, Operation, Shape
-from nas.core.values import FrozenDict
+from nas.core.values import FrozenDict, freeze
 
 _ANY = Legal("any value", lambda _: True)
 FILLED = ("in_channels", "in_features", "in_shape")
@@ -28,7 +28,7 @@ def user_operation(text: str) -> Operation:
     parameters = [p for p in inspect.signature(cls).parameters.values() if p.name not in FILLED]
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
     attributes: dict[str, Attribute] = {
-        p.name: Attribute(p.name, p.default, _ANY)
+        p.name: Attribute(p.name, _default(p), _ANY)
         for p in parameters
         if p.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     }
@@ -43,8 +43,21 @@ def user_operation(text: str) -> Operation:
     return Operation(text, _dry(text, cls), attributes, (max(least, 1), None if many else len(positional)))
 
 
+def _default(parameter: inspect.Parameter) -> Any:
+    """The default, or a text that stands for it where it is no value (`act=nn.ReLU`) and so cannot be given anyway."""
+    if parameter.default is inspect.Parameter.empty:
+        return parameter.default
+    try:
+        return freeze(parameter.default)
+    except GraphError:
+        return "what the class says"
+
+
 def _dry(text: str, cls: type) -> Callable[..., Layer]:
-    """A layer function that runs the class on the meta device, once per shapes and attributes."""
+    """A layer function that runs the class on the meta device, once per shapes and attributes.
+
+    Operands are float32; operands (L,) that the class refuses as such are tried as token ids, int64.
+    """
     takes = inspect.signature(cls).parameters
 
     @lru_cache(maxsize=10_000)
@@ -59,17 +72,22 @@ def _dry(text: str, cls: type) -> Callable[..., Layer]:
             if name in takes and name not in attributes:
                 attributes[name] = value
         words = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
-        try:
-            with torch.device("meta"), torch.random.fork_rng(devices=[]):
-                module = cls(**attributes)
-                operands = [torch.empty(2, *shape) for shape in shapes]
-                with FlopCounterMode(display=False) as counter, torch.no_grad():
-                    out = module(*operands)
-        except Exception as error:
+        told: Exception | None = None
+        for dtype in (torch.float32, torch.int64) if any(len(shape) == 1 for shape in shapes) else (torch.float32,):
+            try:
+                with torch.device("meta"), torch.random.fork_rng(devices=[]):
+                    module = cls(**attributes)
+                    operands = [torch.empty(2, *x, dtype=dtype if len(x) == 1 else None) for x in shapes]
+                    with FlopCounterMode(display=False) as counter, torch.no_grad():
+                        out = module(*operands)
+                break
+            except Exception as error:
+                told = told or error
+        else:
             raise ShapeError(
                 f"{cls.__name__}({words}) does not run on operands of shape {', '.join(map(str, shapes))}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+                f"{type(told).__name__}: {told}"
+            ) from told
         if not isinstance(out, torch.Tensor) or out.dim() < 2 or out.shape[0] != 2:
             what = f"shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
             raise ShapeError(f"{cls.__name__}({words}) gives {what} for a batch of 2; expected one tensor, batch first")
