@@ -1,7 +1,8 @@
 """What is written about an exported network: its architecture as JSON, and words for its docstring and README.
 
 The caller's `about` may hold anything that JSON can. Known keys: `title`, `space`, `trial` and `run` say where it comes
-from, `decisions` (address → option) and `metrics` (name → number) what it is.
+from, `decisions` (address → option) and `metrics` (name → number) what it is, `data` (`name`, `class_names`,
+`normalisation` with `mean` and `std`) what it was trained on.
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class Architecture:
-    """What architecture.json holds. about: the caller's words, `decisions` and `metrics` among them."""
+    """What architecture.json holds. about: the caller's words, `decisions` and `metrics` among them.
+
+    trained: whether the weights were given; else they are those with which torch starts.
+    """
 
     graph: Graph
     inputs: Mapping[str, InputSpec]
     about: Mapping[str, Any]
     versions: Mapping[str, str]
     max_abs_difference: float | None = None
+    trained: bool = True
 
 
 def check(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +82,7 @@ def to_json(architecture: Architecture) -> str:
             for name, spec in architecture.inputs.items()
         },
         "graph": architecture.graph.to_dict(),
+        "trained": architecture.trained,
         "max_abs_difference": architecture.max_abs_difference,
         "versions": dict(architecture.versions),
     }
@@ -102,7 +108,7 @@ def read(folder: Path | str) -> Architecture:
         }
         about = {**data["about"], "metrics": data["metrics"], "decisions": data["decisions"]}
         graph = Graph.from_dict(data["graph"])
-        return Architecture(graph, inputs, about, data["versions"], data["max_abs_difference"])
+        return Architecture(graph, inputs, about, data["versions"], data["max_abs_difference"], data["trained"])
     except (KeyError, TypeError, AttributeError, GraphError) as error:
         raise ExportError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
@@ -128,8 +134,25 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
     rows.append(("Cost", f"{costs.params:,} parameters, {costs.macs:,} multiply-adds for one input"))
     known = {"params": costs.params, "macs": costs.macs}
     shown = {n: v for n, v in dict(architecture.about.get("metrics", {})).items() if known.get(n) != v}
+    rows += _preparation(architecture.about.get("data"))
+    if not architecture.trained:
+        rows.append(("Weights", "untrained, as torch starts them"))
     if shown:
         rows.append(("Metrics", ", ".join(map(_metric, shown.items()))))
+    return rows
+
+
+def _preparation(data: Any) -> list[tuple[str, str]]:
+    """What the network was trained on, and what has to be done to an input first."""
+    if not isinstance(data, Mapping):
+        return []
+    rows = [("Data", str(data["name"]))] if data.get("name") else []
+    numbers = data.get("normalisation")
+    if isinstance(numbers, Mapping) and numbers.get("mean") and numbers.get("std"):
+        mean, std = (", ".join(f"{value:.6g}" for value in numbers[word]) for word in ("mean", "std"))
+        if len(numbers["mean"]) > 4:
+            mean, std = "the mean", "the deviation given in architecture.json"
+        rows.append(("Feed", f"inputs minus {mean}, divided by {std}, as in training"))
     return rows
 
 

@@ -143,7 +143,7 @@ def write(
     from results.export.source import source_of
 
     inputs = {name: inputs[name] for name in graph.inputs}
-    architecture = Architecture(graph, inputs, about, versions())
+    architecture = Architecture(graph, inputs, about, versions(), trained=weights is not None)
     try:
         network = build(graph, inputs)
         source = source_of(graph, inputs, introduction(architecture))

@@ -22,7 +22,7 @@ from results.export.tree import Block, Ref, leaves, tree_of
 
 LOAD = '''
 def load(path: str | Path = WEIGHTS) -> Network:
-    """The network with its trained weights, in eval mode."""
+    """The network with its weights, in eval mode."""
     try:
         from safetensors.torch import load_file
     except ImportError as error:

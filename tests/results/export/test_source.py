@@ -118,8 +118,19 @@ def test_the_introduction_says_what_it_is() -> None:
     assert "(space nas_bench_macro, trial 7)" in words
     assert "val_accuracy 93.4568 %, train_seconds 12" in words
     assert f"layer1/op  {candidate.decisions['layer1/op']}" in words
+    assert "Weights:" not in words
     tree = ast.parse(source_of(candidate.graph, space.inputs, words).text)
     assert "Nine" in (ast.get_docstring(tree) or "")
+
+
+def test_the_introduction_says_what_to_feed() -> None:
+    space = registered("nas_bench_macro")
+    data = {"name": "digits", "normalisation": {"mean": [4.884], "std": [6.016789]}}
+    architecture = Architecture(space[0].graph, space.inputs, {"data": data}, {}, trained=False)
+    words = introduction(architecture)
+    assert "Data:    digits\n" in words
+    assert "Feed:    inputs minus 4.884, divided by 6.01679, as in training\n" in words
+    assert "Weights: untrained" in words
 
 
 def test_dead_nodes_and_passed_inputs() -> None:
