@@ -55,10 +55,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Event:
-    """Something to show: a trial ended ('trial'), was read back ('replay'), or finalists begin and end ('finalist')."""
+    """Something to show: a search trial ended ('trial') or was read back ('replay'), or a finalist did ('finalist').
+
+    Trials come in the order in which they end. outcome: the counts of those that were told, so far.
+    """
 
     kind: str
-    trial: Trial | None
+    trial: Trial
     outcome: Outcome
 
 
