@@ -136,11 +136,13 @@ def connect(url: sa.URL, path: Path | None, *, write: bool) -> sa.Engine:
 def _sqlite_url(path: Path, *, write: bool) -> str:
     mode = "rwc"
     if not write:
-        # A reader of a WAL database needs its side files; in a folder that nobody can write to there are none to
-        # make, and none are needed when no writer left any.
+        # A reader of a WAL database needs its side files, and the last to leave removes them: it must be able to
+        # write. In a folder that nobody can write to there are none to make, and none are needed if no writer left any.
         rests = Path(f"{path}-wal")
-        frozen = not os.access(path.parent, os.W_OK) and not (rests.exists() and rests.stat().st_size)
-        mode = "ro&immutable=1" if frozen else "ro"
+        if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+            mode = "rw"
+        else:
+            mode = "ro" if rests.exists() and rests.stat().st_size else "ro&immutable=1"
     return f"sqlite:///{path.absolute().as_uri()}?mode={mode}&uri=true"
 
 

@@ -77,7 +77,7 @@ def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
     ids = set(front.ids)
     on_front = [trial for trial in shown if trial.id in ids]
     rest = [trial for trial in shown if trial.id not in ids and trial.reuses not in ids]
-    faint = {"s": 9, "color": FAINT, "alpha": 0.55 if len(rest) < 1000 else 0.25, "linewidths": 0}
+    faint: dict[str, Any] = {"s": 9, "color": FAINT, "alpha": 0.55 if len(rest) < 1000 else 0.25, "linewidths": 0}
     axes.scatter(*_points(rest, across, up), label=f"dominated ({len(rest):,})", rasterized=len(rest) > 2000, **faint)
     directions = {objective.name: objective.direction for objective in run.objectives}
     if len(directions) == 2 and {across, up} == set(directions):

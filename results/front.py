@@ -1,6 +1,6 @@
 """`Front`: the trials that nothing dominates, and what is computed from them.
 
-Metrics become numbers to minimise by `nas.core.records.losses`; dominance and hypervolume are moocore's.
+Metrics become numbers to minimise by `Objective.loss`; dominance and hypervolume are moocore's.
 
 The reference point is a rule, so that anybody gets the same number from the same trials: in each objective the worst
 value of all complete search trials, made worse by `MARGIN` of the distance between the best and the worst. Where all
@@ -101,12 +101,12 @@ class Front(Sequence[T], Generic[T]):
         if given is not None:
             if set(given) != set(self.names):
                 raise RecipeError(f"a reference point of {sorted(given)}; expected a value for each of {self.names}")
-            return np.array([float(given[name]) for name in self.names]) * self._signs
+            return np.asarray([float(given[name]) for name in self.names] * self._signs, dtype=float)
         if not self.complete:
             return None
         best, worst = self._losses.min(axis=0), self._losses.max(axis=0)
         size = np.where(worst == 0, 1.0, np.abs(worst))
-        return worst + MARGIN * np.where(worst > best, worst - best, size)
+        return np.asarray(worst + MARGIN * np.where(worst > best, worst - best, size), dtype=float)
 
     # ---- a sequence of trials --------------------------------------------------------------------------------------
 

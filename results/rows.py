@@ -98,7 +98,6 @@ def _seconds(value: float, what: str) -> float:
 def pack(trial: Trial) -> dict[str, Any]:
     """The columns of a trial; its graph stands by digest. Raises StoreError for a value that JSON cannot hold."""
     candidate, measurement, what = trial.candidate, trial.measurement, f"trial {trial.id}"
-    measured = measurement is not None
     return {
         "id": trial.id,
         "status": trial.status.value,
@@ -117,10 +116,18 @@ def pack(trial: Trial) -> dict[str, Any]:
         "evaluation_key": trial.keys.get(EVALUATION),
         "keys": dump(trial.keys, f"{what}: keys"),
         "seconds": _seconds(trial.seconds, what),
-        "metrics": dump(measurement.metrics, f"{what}: metrics") if measured else None,
-        "measured_seconds": _seconds(measurement.seconds, f"{what}: its measurement") if measured else None,
-        "curve": dump(measurement.curve, f"{what}: curve") if measured else None,
-        "notes": dump(measurement.notes, f"{what}: notes") if measured else None,
+        **_pack_measurement(measurement, what),
+    }
+
+
+def _pack_measurement(measurement: Measurement | None, what: str) -> dict[str, Any]:
+    if measurement is None:
+        return {"metrics": None, "measured_seconds": None, "curve": None, "notes": None}
+    return {
+        "metrics": dump(measurement.metrics, f"{what}: metrics"),
+        "measured_seconds": _seconds(measurement.seconds, f"{what}: its measurement"),
+        "curve": dump(measurement.curve, f"{what}: curve"),
+        "notes": dump(measurement.notes, f"{what}: notes"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,12 @@ from results.store import SqlStore
 
 if TYPE_CHECKING:
     import pandas
+    from torch import Tensor
+
+    from results.export import Exported
+
+WEIGHTS = "weights.safetensors"
+"""Name of a trial's weights, in `trials/ID` of a run's folder."""
 
 REPORT = "report.html"
 """Name of the report in a run's folder."""
@@ -108,11 +115,52 @@ class Run:
 
         return write_report(self, path)
 
-    def export(self, trial: Trial | Row | int, to: str | os.PathLike[str]) -> Any:
-        """Write a trial's network as an ordinary torch module into a new folder; see `results.export`."""
+    def export(self, trial: Trial | Row | int, to: str | os.PathLike[str]) -> Exported:
+        """Write a trial's network as an ordinary torch module into the folder `to`, with the weights that the run kept.
+
+        A trial that took its numbers from the cache has the weights of the one that it reuses. Where none were kept the
+        network starts untrained, and the notes of what is returned say so.
+
+        Raises: StoreError when there is no such trial, or the run does not say what its networks take; ExportError.
+        """
         from results.export import export
 
-        return export(self, trial if isinstance(trial, int) else trial.id, Path(to))
+        whole, inputs, facts = self.trial(trial if isinstance(trial, int) else trial.id), self.inputs, self.facts
+        if inputs is None:
+            raise StoreError(f"{self} does not say what its networks take (the fact 'inputs'); it cannot be exported")
+        weights = self._weights(whole)
+        noted = facts.get("data")
+        data: Mapping[str, Any] = noted if isinstance(noted, Mapping) else {}
+        about = {
+            "title": facts.get("name", ""),
+            "run": self.folder.name if self.folder is not None else self.store.run_name,
+            "trial": whole.id,
+            "stage": whole.stage,
+            "decisions": whole.candidate.decisions,
+            "metrics": dict(whole.metrics),
+            "data": {name: data[name] for name in ("name", "classes", "class_names", "normalisation") if name in data},
+        }
+        made = export(whole.candidate.graph, inputs, weights, Path(to), about)
+        notes = list(made.notes)
+        if weights is None:
+            notes.append(f"the weights are untrained: the run kept none of trial {whole.id}")
+        if (data.get("normalisation") or {}).get("mean"):
+            notes.append("inputs are to be normalised as in the run: architecture.json, about.data.normalisation")
+        return replace(made, notes=tuple(notes))
+
+    def _weights(self, trial: Trial) -> dict[str, Tensor] | None:
+        """The state dict that the run kept for a trial. Raises StoreError when its file is damaged."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        for id_ in (trial.id, trial.reuses):
+            path = self.folder / "trials" / str(id_) / WEIGHTS if self.folder is not None else None
+            if path is not None and path.is_file():
+                try:
+                    return load_file(path)
+                except (SafetensorError, OSError) as error:
+                    raise StoreError(f"{path} is damaged ({error}); expected the weights of trial {id_}") from error
+        return None
 
     # ---- ending ----------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,10 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
         "objectives": [words.goal(objective, units) for objective in run.objectives],
         "front": len(front),
         "table": networks.front_table(front, behind, finalists, units, badges),
-        "cards": [networks.card_of(trial, inputs, finalists, units, badges, folder) for trial in [*drawn, *behind]],
+        "cards": [
+            networks.card_of(trial, inputs, run.objectives, finalists, units, badges, folder)
+            for trial in [*drawn, *behind]
+        ],
         "drawn": len(drawn),
         "left_out": len(front) - len(drawn),
         "counts": course.counts_of(search),

@@ -25,8 +25,8 @@ TALLEST, WIDEST = 560.0, 1250.0
 
 def spread(front: Front[Trial], most: int) -> list[Trial]:
     """At most so many of the front, evenly from end to end."""
-    places = np.unique(np.linspace(0, len(front) - 1, min(most, len(front))).round().astype(int)) if len(front) else []
-    return [front[int(place)] for place in places]
+    places = np.linspace(0, len(front) - 1, min(most, len(front))).round() if len(front) else np.zeros(0)
+    return [front[int(place)] for place in np.unique(places)]
 
 
 def badges_of(front: Front[Trial], finalists: Mapping[int, Trial]) -> dict[int, list[str]]:
@@ -64,41 +64,46 @@ def front_table(
     behind: trials that were retrained without being on the front.
     """
     listed = [*front[:LISTED], *behind]
-    names = _names(listed, front.objectives)
-    again = _again(names, [finalists[t.id] for t in listed if t.id in finalists])
+    goals = [objective.name for objective in front.objectives]
+    retrained = [finalists[trial.id] for trial in listed if trial.id in finalists]
+    again = [name for name in _again(retrained) if name.startswith("test_") or name in goals]
+    rest = [name for name in _names(listed, front.objectives) if name not in goals]
     rows = []
     for trial in listed:
-        cells = [_cell(name, trial.metrics, units) for name in names]
-        other = finalists.get(trial.id)
-        if again:
-            cells += [_cell(name, other.metrics if other else {}, units) for name in again]
+        other = finalists[trial.id].metrics if trial.id in finalists else {}
+        cells = [_cell(name, trial.metrics, units, "goal") for name in goals]
+        cells += [_cell(name, other, units, "again") for name in again]
+        cells += [_cell(name, trial.metrics, units, "") for name in rest]
         rows.append({"id": trial.id, "cells": cells, "badges": badges[trial.id]})
-    budgets = sorted({str(trial.budget) for trial in finalists.values()})
     return {
-        "names": names,
-        "goals": len(front.objectives),
-        "again": again,
-        "budget": ", ".join(budgets),
+        "heads": [{"name": o.name, "kind": "goal", "direction": o.direction} for o in front.objectives]
+        + [{"name": name, "kind": "again", "direction": ""} for name in again]
+        + [{"name": name, "kind": "", "direction": ""} for name in rest],
+        "goals": len(goals),
+        "again": len(again),
+        "rest": len(rest),
+        "budget": ", ".join(sorted({str(trial.budget) for trial in retrained})),
         "rows": rows,
         "more": max(len(front) - LISTED, 0),
     }
 
 
-def _again(names: Sequence[str], finalists: Sequence[Trial]) -> list[str]:
+def _again(finalists: Sequence[Trial]) -> list[str]:
     """Metrics of retrained networks that training changes, the test's first."""
     have = dict.fromkeys(name for trial in finalists for name in trial.metrics)
     fixed = {"params", "macs", "latency_ms", "peak_memory_bytes", "train_memory_bytes", "train_seconds"}
     return sorted((name for name in have if name not in fixed), key=lambda name: not name.startswith("test_"))
 
 
-def _cell(name: str, metrics: Mapping[str, float], units: Mapping[str, str]) -> tuple[str, float | str]:
+def _cell(name: str, metrics: Mapping[str, float], units: Mapping[str, str], kind: str) -> dict[str, Any]:
     value = metrics.get(name)
-    return written(name, value, units), "" if value is None else float(value)
+    return {"text": written(name, value, units), "value": "" if value is None else float(value), "kind": kind}
 
 
 def card_of(
     trial: Trial,
     inputs: Mapping[str, InputSpec] | None,
+    objectives: Sequence[Objective],
     finalists: Mapping[int, Trial],
     units: Mapping[str, str],
     badges: Mapping[int, list[str]],
@@ -109,8 +114,8 @@ def card_of(
     return {
         "id": trial.id,
         "badges": badges[trial.id],
-        "metrics": [(name, written(name, value, units)) for name, value in trial.metrics.items()],
-        "again": [(name, written(name, other.metrics[name], units)) for name in _again([], [other])] if other else [],
+        "metrics": [(name, written(name, trial.metrics[name], units)) for name in _names([trial], objectives)],
+        "again": [(name, written(name, other.metrics[name], units)) for name in _again([other])] if other else [],
         "again_budget": str(other.budget) if other else "",
         "again_reason": "" if other is None or other.complete else other.reason,
         "command": command(folder, trial.id),

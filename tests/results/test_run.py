@@ -7,9 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
+from nas.core.build import build
 from nas.core.errors import StoreError
+from nas.core.graph import Node, chain
 from nas.core.records import Objective, Status
+from results.export import Exported
 from results.run import Run
 from tests.results.samples import network, store_of, trial
 
@@ -63,3 +68,57 @@ def test_a_run_that_never_said_its_goals_is_refused_clearly(tmp_path: Path) -> N
         run.front  # noqa: B018
     with pytest.raises(StoreError, match="is missing"):
         Run(tmp_path / "nowhere")
+
+
+def exportable(folder: Path) -> Run:
+    graph = chain([Node("a", "conv", {"width": 4}), Node("h", "head", {"classes": 3})])
+    store_of(
+        folder,
+        [trial(0, graph=graph), trial(1, graph=graph, source="cache", reuses=0), trial(2, graph=graph)],
+        inputs={"x": {"shape": [1, 6, 6], "dtype": "float32", "vocabulary": None}},
+        data={"name": "mine", "normalisation": {"mean": [0.5], "std": [0.2]}, "secret": "no"},
+        name="my search",
+    ).close()
+    return Run(folder)
+
+
+def test_a_network_is_taken_home_with_the_weights_that_were_kept(tmp_path: Path) -> None:
+    with exportable(tmp_path / "run") as run:
+        assert run.inputs is not None
+        trained = build(run.trial(0).candidate.graph, run.inputs, seed=5).state_dict()
+        (tmp_path / "run" / "trials" / "0").mkdir(parents=True)
+        save_file(trained, tmp_path / "run" / "trials" / "0" / "weights.safetensors")
+        made = run.export(run.rows[1], tmp_path / "net")  # from the cache: the weights are those of trial 0
+        assert made.max_abs_difference == 0.0
+    written = load_file(tmp_path / "net" / "weights.safetensors")
+    assert len(written) == len(trained)
+    assert all(any(torch.equal(tensor, other) for other in written.values()) for tensor in trained.values())
+    about = json.loads((tmp_path / "net" / "architecture.json").read_text())["about"]
+    assert (about["title"], about["trial"], about["run"]) == ("my search", 1, "run")
+    assert about["data"] == {"name": "mine", "normalisation": {"mean": [0.5], "std": [0.2]}}
+    assert "untrained" not in " ".join(made.notes)
+    assert "inputs are to be normalised" in " ".join(made.notes)
+
+
+def test_what_an_export_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def quick(graph, inputs, weights, to, about):
+        given["weights"] = weights
+        return Exported(to, (), 0.0, ("a note",))
+
+    monkeypatch.setattr("results.export.export", quick)
+    with exportable(tmp_path / "run") as run:
+        notes = run.export(2, tmp_path / "net").notes
+        assert given["weights"] is None
+        assert notes[:2] == ("a note", "the weights are untrained: the run kept none of trial 2")
+        damaged = tmp_path / "run" / "trials" / "2" / "weights.safetensors"
+        damaged.parent.mkdir(parents=True)
+        damaged.write_bytes(b"not tensors")
+        with pytest.raises(StoreError, match=r"2/weights\.safetensors is damaged"):
+            run.export(2, tmp_path / "net")
+        with pytest.raises(StoreError, match="no trial 9"):
+            run.export(9, tmp_path / "net")
+    store_of(tmp_path / "other", [trial(0)]).close()
+    with Run(tmp_path / "other") as run, pytest.raises(StoreError, match="does not say what its networks take"):
+        run.export(0, tmp_path / "net")

@@ -253,6 +253,15 @@ def test_reading_does_not_write(tmp_path: Path) -> None:
             store.note("seed", 1)
 
 
+def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    store_of(tmp_path, [trial(0)]).close()
+    before = (tmp_path / "store.sqlite").read_bytes()
+    with SqlStore.read(tmp_path) as store:
+        assert len(store.trials()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"store.sqlite", "store.sqlite.lock"}
+    assert (tmp_path / "store.sqlite").read_bytes() == before
+
+
 def test_a_missing_store_is_named(tmp_path: Path) -> None:
     for door in (SqlStore.open, SqlStore.read):
         with pytest.raises(StoreError, match=r"nowhere/store\.sqlite is missing; expected the folder of a run"):
