@@ -36,7 +36,7 @@ def _graph_digest(graph: Graph) -> str:
 
 def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage: str = "search") -> str:
     """The key of a number: a graph's key, the evaluator's fingerprint, the budget, the seed and the stage."""
-    return "e1:" + digest(canonical([graph, evaluator, budget.amount, budget.unit, seed, stage]))
+    return "e1:" + digest(canonical([graph, evaluator, float(budget.amount), budget.unit, seed, stage]))
 
 
 class Segment(NamedTuple):
