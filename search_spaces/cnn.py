@@ -44,22 +44,20 @@ def block(kernels: Sequence[int]) -> Part:
     return one_of(
         mbconv=op("mbconv", kernel=kernel, expand=one_of(2, 4), se=one_of(0.0, 0.25)),
         residual=op("residual", kernel=kernel),
-        paths=parallel(
+        multipath=parallel(
             skip=op("identity"),
-            paths=some_of(
+            some=some_of(
                 op("conv", kernel=1), op("conv", kernel=3), op("separable", kernel=5), op("max_pool"), at_least=1
             ),
         ),
-        branches=seq(
-            split=parallel(
-                deep=seq(
-                    first=op("conv", kernel=3),
-                    second=one_of(op("conv", kernel=3), op("separable", kernel=kernel)),
-                    attention=optional(op("squeeze_excite")),
-                ),
-                shallow=one_of(op("conv", kernel=1), op("identity"), op("avg_pool")),
-                merge=one_of("add", "mean", "max"),
+        branches=parallel(
+            deep=seq(
+                first=op("conv", kernel=3),
+                second=one_of(op("conv", kernel=3), op("separable", kernel=kernel)),
+                attention=optional(op("squeeze_excite")),
             ),
+            shallow=one_of(op("conv", kernel=1), op("identity"), op("avg_pool")),
+            merge=one_of("add", "mean", "max"),
         ),
         identity=op("identity"),
     )
