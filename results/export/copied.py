@@ -6,7 +6,7 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +28,9 @@ OWN_IMPORTS = (
     Import("torch", "nn", "nn"),
 )
 """What a source may import for itself."""
+
+
+NOTHING = Slice((), (), frozenset(), False)
 
 
 @dataclass(frozen=True)
@@ -97,15 +100,25 @@ def _standard(module: str) -> bool:
 
 @dataclass
 class _Unit:
-    """A file from which names are taken. keys: names in it → the keys under which calls know them."""
+    """A file from which names are taken. title: what to call it in a comment; '' for the engine's own helpers."""
 
     module: ModuleType
-    keys: dict[str, list[tuple[str, str]]]
-    title: str = ""
+    title: str
+    names: set[str] = field(default_factory=set)
+    part: Slice = NOTHING
+    final: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def package(self) -> str:
+        return self.module.__package__ or ""
 
 
 class Sources:
-    """Copies what calls need. reserved: names that nothing copied may have."""
+    """Copies what calls need. reserved: names that nothing copied may have.
+
+    Modules of a person's own that the copied part imports names from are copied from too. Packages that are installed
+    are imported.
+    """
 
     def __init__(self, reserved: Collection[str]) -> None:
         self._bound: dict[str, str] = dict.fromkeys(reserved, "the network's own")
@@ -113,86 +126,126 @@ class Sources:
         self._spelling: dict[str, str] = {}
         self._kept: dict[str, None] = {}
         self._imports: list[Import] = []
-        self._future = False
+        self._units: dict[str, _Unit] = {}
+        self._wanted: dict[str, tuple[_Unit, str]] = {}
 
     def copy(self, calls: Sequence[Call]) -> Copied:
         """Everything that these calls need. Raises ExportError when a class's source cannot be read."""
-        users: dict[str, _Unit] = {}
-        helpers: dict[str, list[tuple[str, str]]] = {}
         for call in calls:
             if call.target == "user" and call.args[0] not in self._spelling:
-                self._user(call.args[0], users)
-            elif call.target.startswith("modules."):
-                helpers.setdefault(call.target.partition(".")[2], [(call.target, "")])
-            elif call.target.startswith("operator."):
-                self._spelling.setdefault(call.target, call.target)
-        texts = [self._take(unit) for unit in users.values()]
-        if helpers:
-            texts.insert(0, self._take(_Unit(modules, helpers)))
+                self._user(call.args[0])
+        for call in calls:
+            if call.target.startswith("modules."):
+                self._want(call.target, modules, call.target.partition(".")[2], title="")
+        for unit in self._units.values():
+            self._name(unit)
+        for key, (unit, name) in self._wanted.items():
+            root, _, rest = name.partition(".")
+            self._spelling[key] = ".".join(word for word in (self._final(unit, root), rest) if word)
+        units = self._in_order()
         return Copied(
-            tuple(texts), frozenset(self._bound), tuple(self._kept), tuple(self._imports), self._future, self._spelling
+            tuple(self._text(unit) for unit in units if unit.part.statements),
+            frozenset(self._bound),
+            tuple(self._kept),
+            tuple(self._imports),
+            any(unit.part.future and unit.title for unit in units),
+            self._spelling,
         )
 
-    def _user(self, text: str, units: dict[str, _Unit]) -> None:
+    # ---- what is needed ----------------------------------------------------------------------------------------------
+
+    def _user(self, text: str) -> None:
         """Find the file of a user's class; a class of torch or of an installed package is imported instead."""
         thing = load_object(text)
         module, name = _home(text, thing)
         root, _, rest = name.partition(".")
-        if module.__name__.partition(".")[0] == "torch":
-            if getattr(nn, name, None) is thing:
-                self._spelling[text] = f"nn.{name}"
-                return
-            self._import(Import(module.__name__, root, root), text, rest)
-        elif _installed(module):
-            self._import(Import(module.__name__, root, root), text, rest)
-            self._keep(module.__name__, f"the class {name} is part of an installed package")
+        own = module.__name__.partition(".")[0] == "torch"
+        if own and getattr(nn, name, None) is thing:
+            self._spelling[text] = f"nn.{name}"
+        elif own or (installed(module) and not _of_engine(module)):
+            binding = self._import(Import(module.__name__, root, root), module.__name__.rpartition(".")[2])
+            self._spelling[text] = f"{binding}.{rest}" if rest else binding
+            if not own:
+                self._keep(module.__name__, f"the class {name} is part of an installed package")
         else:
-            title = Path(module.__file__ or "").name
-            unit = units.setdefault(module.__file__ or module.__name__, _Unit(module, {}, title))
-            unit.keys.setdefault(root, []).append((text, rest))
+            self._want(text, module, name, Path(module.__file__ or "").name)
 
-    def _import(self, found: Import, text: str, rest: str) -> None:
-        binding = self._free(found.binding, found.target, found.module.rpartition(".")[2])
-        self._imports.append(Import(found.module, found.name, binding))
-        self._spelling[text] = f"{binding}.{rest}" if rest else binding
+    def _want(self, key: str, module: ModuleType, name: str, title: str) -> None:
+        """Take a name of a module, known to calls as `key`."""
+        self._wanted[key] = (self._take(module, name.partition(".")[0], title), name)
 
-    def _keep(self, module: str, why: str) -> None:
-        self._kept.setdefault(f"model.py imports {module.partition('.')[0]}, which must be installed: {why}")
-
-    def _take(self, unit: _Unit) -> str:
+    def _take(self, module: ModuleType, name: str, title: str) -> _Unit:
+        """Add a name to what is taken from a module, and what it needs from modules beside."""
+        unit = self._units.setdefault(module.__name__, _Unit(module, title if module is not modules else ""))
+        if name in unit.names:
+            return unit
+        unit.names.add(name)
         try:
-            source = inspect.getsource(unit.module)
-        except OSError as error:
-            raise ExportError(f"{unit.title}: its source cannot be read ({error}); put the class in a file") from error
-        package = unit.module.__package__ or ""
-        part = _resolved(cut(source, unit.keys, package), source, package, unit)
-        stem = Path(unit.title or "plain.py").stem
-        home = unit.module.__file__ or unit.module.__name__
-        names: dict[str, str] = {}
-        for name in part.binds:
-            imported = next((found for found in part.imports if found.binding == name), None)
-            new = self._free(name, imported.target if imported else f"{home}:{name}", stem)
-            if new != name:
-                names[name] = new
-        part = part.renamed(names)
-        self._imports += part.imports
-        self._future = self._future or (part.future and bool(unit.title))
-        for name, keys in unit.keys.items():
-            for key, rest in keys:
-                self._spelling[key] = ".".join(word for word in (names.get(name, name), rest) if word)
-        if unit.title:
-            self._mention(part, unit)
-            return f"# ---- copied from {unit.title} ----\n\n\n{part.text}"
-        return part.text
+            source = inspect.getsource(module)
+            unit.part = _resolved(cut(source, unit.names, unit.package), source, unit.package)
+        except (OSError, TypeError, SyntaxError) as error:
+            raise ExportError(
+                f"{module.__name__}: its source cannot be read ({error}); put {name} in a file"
+            ) from error
+        for found in unit.part.imports:
+            beside = _beside(found)
+            if beside is not None:
+                self._take(beside, found.name, Path(beside.__file__ or "").name)
+        return unit
 
-    def _mention(self, part: Slice, unit: _Unit) -> None:
-        """Note what a copied part needs that cannot be copied with it."""
-        inside = [found for statement in part.statements for found in statement.imports]
-        for found in (*part.imports, *inside):
-            if not is_standard(found.module):
-                self._keep(found.module, f"{unit.title} imports it")
-        if any("__file__" in statement.needs for statement in part.statements):
-            self._kept.setdefault(f"{unit.title} uses __file__, which is another place in the exported folder")
+    # ---- what it is called -------------------------------------------------------------------------------------------
+
+    def _name(self, unit: _Unit) -> None:
+        """Give each name that a unit defines or imports from elsewhere the name that it has in the source."""
+        stem = Path(unit.title or "plain.py").stem
+        for statement in unit.part.statements:
+            for name in sorted(statement.binds):
+                unit.final[name] = self._free(name, f"{unit.module.__name__}:{name}", stem)
+        for found in unit.part.imports:
+            if _beside(found) is None:
+                unit.final[found.binding] = self._import(found, stem)
+        if unit.title:
+            self._mention(unit)
+
+    def _final(self, unit: _Unit, name: str) -> str:
+        """The name in the source of what a unit calls `name`, through as many imports as it takes."""
+        if name not in unit.final:
+            found = next(found for found in unit.part.imports if found.binding == name)
+            unit.final[name] = name  # should two modules import it from one another
+            unit.final[name] = self._final(self._units[found.module], found.name)
+        return unit.final[name]
+
+    def _text(self, unit: _Unit) -> str:
+        """The text of a unit under the final names."""
+        names = {name: self._final(unit, name) for name in unit.part.binds}
+        text = unit.part.renamed({name: new for name, new in names.items() if new != name}).text
+        return f"# ---- copied from {unit.title} ----\n\n\n{text}" if unit.title else text
+
+    def _in_order(self) -> list[_Unit]:
+        """Units after those that they import from."""
+        for unit in self._units.values():
+            for name in (*unit.names, *unit.part.binds):
+                self._final(unit, name)
+        ordered: dict[str, _Unit] = {}
+        begun: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name not in begun:
+                begun.add(name)
+                for found in self._units[name].part.imports:
+                    if found.module in self._units and _beside(found) is not None:
+                        visit(found.module)
+                ordered[name] = self._units[name]
+
+        for name in sorted(self._units, key=lambda name: name != modules.__name__):
+            visit(name)
+        return list(ordered.values())
+
+    def _import(self, found: Import, stem: str) -> str:
+        """Import something; return the name under which it is bound."""
+        binding = self._free(found.binding, found.target, stem)
+        self._imports.append(Import(found.module, found.name, binding))
+        return binding
 
     def _free(self, name: str, target: str, stem: str) -> str:
         """`name`, or another one where it means something else already."""
@@ -204,6 +257,20 @@ class Sources:
             if self._bound.get(new, target) != target:
                 new, number = f"{new}{number}", number + 1
         return new
+
+    # ---- what has to be said -----------------------------------------------------------------------------------------
+
+    def _keep(self, module: str, why: str) -> None:
+        self._kept.setdefault(f"model.py imports {module.partition('.')[0]}, which must be installed: {why}")
+
+    def _mention(self, unit: _Unit) -> None:
+        """Note what a copied part needs that cannot be copied with it."""
+        inside = [found for statement in unit.part.statements for found in statement.imports]
+        for found in (*(found for found in unit.part.imports if _beside(found) is None), *inside):
+            if not is_standard(found.module):
+                self._keep(found.module, f"{unit.title} imports it")
+        if any("__file__" in statement.needs for statement in unit.part.statements):
+            self._kept.setdefault(f"{unit.title} uses __file__, which is another place in the exported folder")
 
 
 def _home(text: str, thing: Any) -> tuple[ModuleType, str]:
@@ -223,7 +290,7 @@ def _home(text: str, thing: Any) -> tuple[ModuleType, str]:
     raise ExportError(f"{text}: the file in which it is defined cannot be found; define it at the top level of a file")
 
 
-def _installed(module: ModuleType) -> bool:
+def installed(module: ModuleType) -> bool:
     """Whether a module is an installed package's, not a person's own file."""
     if not getattr(module, "__file__", None) or _standard(module.__name__):
         return module.__name__ != "__main__"
@@ -231,9 +298,27 @@ def _installed(module: ModuleType) -> bool:
     return any(file.is_relative_to(Path(sysconfig.get_path(kind)).resolve()) for kind in ("purelib", "platlib"))
 
 
-def _resolved(part: Slice, source: str, package: str, unit: _Unit) -> Slice:
-    """The slice with imports for names that came by `from module import *`."""
-    found = list(part.imports)
+def _of_engine(module: ModuleType) -> bool:
+    return module.__name__.partition(".")[0] in ("nas", "search_spaces", "evaluators", "results")
+
+
+def _beside(found: Import) -> ModuleType | None:
+    """The module of a person's own from which an import takes a class, a function or a value; None for all others."""
+    module = sys.modules.get(found.module)
+    if not found.name or module is None or is_standard(found.module) or installed(module):
+        return None
+    if _of_engine(module) and module is not modules:
+        return None
+    return None if isinstance(getattr(module, found.name, module), ModuleType) else module
+
+
+def _resolved(part: Slice, source: str, package: str) -> Slice:
+    """The slice with imports for names that came by `from module import *`, and of modules from where they are."""
+    found = []
+    for one in part.imports:
+        thing = getattr(sys.modules.get(one.module), one.name, None) if one.name else None
+        moved = isinstance(thing, ModuleType) and not is_standard(one.module)
+        found.append(Import(thing.__name__, "", one.binding) if moved and thing is not None else one)
     for name in sorted(name for name in part.unknown if not name.startswith("_")):
         for module in star_imports(source, package):
             if hasattr(sys.modules.get(module), name):

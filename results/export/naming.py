@@ -130,6 +130,6 @@ def camel(name: str) -> str:
     >>> camel("squeeze_excite"), camel("mbconv"), camel("path-A"), camel("1x1")
     ('SqueezeExcite', 'MBConv', 'PathA', 'Block1x1')
     """
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", identifier(name)) if word]
+    words = [word for word in re.split(r"[\W_]+", identifier(name)) if word]
     text = "".join(SPELLED.get(word, word[:1].upper() + word[1:]) for word in words)
     return text if text[:1].isalpha() else f"Block{text}"

@@ -3,6 +3,8 @@
 import torch as nn
 from torch.nn import Conv2d, Module
 
+from .common import SCALE as QUARTER
+
 SCALE = 3.0
 WEIGHTS = {"Zero": 1.0}
 
@@ -38,7 +40,7 @@ class Network(Module):
         self.zero = Zero()
 
     def forward(self, x: nn.Tensor) -> nn.Tensor:
-        return self.zero(self.conv(x)) * self.SCALE
+        return self.zero(self.conv(x)) * self.SCALE * QUARTER
 
 
 class Base(Network):

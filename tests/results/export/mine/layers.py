@@ -14,6 +14,7 @@ from torch import nn
 
 from nas.core.language import one_of, op, seq
 from nas.core.space import Space, image
+from tests.results.export.mine import halved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ class Outer:
         """A module inside a class."""
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x * SHIFT
+            return halved(x) * SHIFT
 
 
 class Mix(nn.Module):
