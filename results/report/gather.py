@@ -19,10 +19,10 @@ DRAWN = 60
 
 def gather(run: Run, folder: str) -> dict[str, Any]:
     """Everything that the template shows. `folder`: the run's folder as a person would type it."""
-    facts, rows, front, finalists = run.facts, run.rows, run.front, run.finalists
-    units = {objective.name: objective.unit for objective in run.objectives}
+    facts, rows, front, finalists, objectives = run.facts, run.rows, run.front, run.finalists, run.objectives
+    units = {objective.name: objective.unit for objective in objectives}
     search = [row for row in rows if row.stage == "search"]
-    behind = sorted(run.store.pick(sorted(set(finalists) - set(front.ids))), key=lambda t: losses(t, run.objectives))
+    behind = sorted(run.store.pick(sorted(set(finalists) - set(front.ids))), key=lambda t: losses(t, objectives))
     drawn, inputs = networks.spread(front, DRAWN), run.inputs
     badges = networks.badges_of(front, finalists)
     return {
@@ -31,12 +31,11 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
         "summary": words.summary_of(facts, search, front, units),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "folder": folder,
-        "objectives": [words.goal(objective, units) for objective in run.objectives],
+        "objectives": [words.goal(objective, units) for objective in objectives],
         "front": len(front),
         "table": networks.front_table(front, behind, finalists, units, badges),
         "cards": [
-            networks.card_of(trial, inputs, run.objectives, finalists, units, badges, folder)
-            for trial in [*drawn, *behind]
+            networks.card_of(trial, inputs, objectives, finalists, units, badges, folder) for trial in [*drawn, *behind]
         ],
         "drawn": len(drawn),
         "left_out": len(front) - len(drawn),
