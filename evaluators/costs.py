@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from evaluators.devices import check_device, name_of, resolve
 from evaluators.metrics import USUAL
 from nas.core.errors import RecipeError, nearest
 from nas.core.profile import InputSpec, profile
-from nas.core.records import Budget, Candidate, Measurement, Metric
+from nas.core.records import Budget, Candidate, Constraint, Measurement, Metric
 from nas.core.roles import Evaluator
 
 COMPUTED = ("params", "macs", "train_memory_bytes")
@@ -57,6 +58,8 @@ class WithCosts:
     evaluator: the one that is wrapped; its budgets, files, stages and reports stay as they are.
     names: which of 'params', 'macs', 'train_memory_bytes', 'latency_ms', 'peak_memory_bytes'.
     inputs: what the networks take, `space.inputs`.
+    constraints: bounds on costs, looked at before anything is spent: for a candidate that breaks one, the measurement
+        holds the costs only, and `broken` in its notes says which.
 
     Raises: RecipeError for another name.
     """
@@ -65,6 +68,7 @@ class WithCosts:
     names: Sequence[str]
     inputs: Mapping[str, InputSpec]
     bench: Bench = Bench()
+    constraints: Sequence[Constraint] = ()
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -86,10 +90,16 @@ class WithCosts:
 
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int, **extra: Any) -> Measurement:
         """The evaluator's measurement with the costs in it."""
+        began = time.perf_counter()
+        own = {metric.name for metric in self.evaluator.metrics()}
+        costs, notes = measure_costs(
+            candidate, [name for name in self.names if name not in own], self.inputs, self.bench
+        )
+        broken = [str(bound) for bound in self.constraints if bound.name in costs and not bound.holds(costs)]
+        if broken:
+            return Measurement(costs, time.perf_counter() - began, notes={**notes, "broken": broken})
         found = self.evaluator.evaluate(candidate, budget, seed, **extra)
-        wanted = [name for name in self.names if name not in found.metrics]
-        costs, notes = measure_costs(candidate, wanted, self.inputs, self.bench)
-        return Measurement({**found.metrics, **costs}, found.seconds, found.curve, {**found.notes, **notes})
+        return Measurement({**costs, **found.metrics}, found.seconds, found.curve, {**found.notes, **notes})
 
     def metrics(self) -> Iterable[Metric]:
         """The evaluator's, then the costs it lacks."""
@@ -100,19 +110,26 @@ class WithCosts:
     def fingerprint(self) -> str:
         """The evaluator's, and for measured costs the machine: another device has another latency."""
         inner = self.evaluator.fingerprint()
+        bounds = ";".join(map(str, self.constraints))
         if not set(self.names) & set(MEASURED):
-            return f"{inner}+costs1:{','.join(self.names)}:{self.bench.train_batch}"
+            return f"{inner}+costs1:{','.join(self.names)}:{bounds}:{self.bench.train_batch}"
         machine = {"device": name_of(resolve(self.bench.device)), "torch": version("torch")}
-        return f"{inner}+costs1:{','.join(self.names)}:{json.dumps(asdict(self.bench) | machine, sort_keys=True)}"
+        return (
+            f"{inner}+costs1:{','.join(self.names)}:{bounds}:{json.dumps(asdict(self.bench) | machine, sort_keys=True)}"
+        )
 
 
 def with_costs(
-    evaluator: Evaluator, wanted: Iterable[str], inputs: Mapping[str, InputSpec], bench: Bench | None = None
+    evaluator: Evaluator,
+    wanted: Iterable[str],
+    inputs: Mapping[str, InputSpec],
+    bench: Bench | None = None,
+    constraints: Sequence[Constraint] = (),
 ) -> Any:
     """The evaluator, wrapped if a wanted metric is a cost that it does not report itself."""
     have = {metric.name for metric in evaluator.metrics()}
     missing = [name for name in wanted if name in COSTS and name not in have]
-    return WithCosts(evaluator, missing, inputs, bench or Bench()) if missing else evaluator
+    return WithCosts(evaluator, missing, inputs, bench or Bench(), tuple(constraints)) if missing else evaluator
 
 
 def measure_costs(

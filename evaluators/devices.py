@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 def check_device(device: object, where: str) -> None:
     """Raises RecipeError for what cannot be a device; whether it is there is seen when it is used."""
-    if not isinstance(device, str) or device.partition(":")[0] not in DEVICES:
+    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise RecipeError(f"{where}: device {device!r}; {nearest(device, DEVICES)}")
 
 
@@ -31,6 +32,8 @@ def resolve(device: str) -> str:
         return "cuda" if cuda else "cpu"
     if device.startswith("cuda") and not cuda:
         raise EvaluationError(f"device {device!r} is not there: torch {torch.__version__} sees no GPU; use auto or cpu")
+    if device.startswith("cuda:") and int(device.partition(":")[2]) >= torch.cuda.device_count():
+        raise EvaluationError(f"device {device!r} is not there: torch sees {torch.cuda.device_count()} GPUs")
     if device == "mps" and not torch.backends.mps.is_available():
         raise EvaluationError("device 'mps' is not there; use auto or cpu")
     return device

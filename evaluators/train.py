@@ -51,13 +51,13 @@ class Train:
     epochs: float = 8
     batch_size: int = 64
     optimizer: str = "adamw"
-    lr: float = 0.01
+    lr: float = 0.008
     weight_decay: float = 0.02
     momentum: float = 0.9
     schedule: str = "cosine"
     warm_up: float = 0.15
     label_smoothing: float = 0.05
-    clip: float = 0.0
+    clip: float = 1.0
     augment: str = "none"
     device: str = "auto"
     amp: str = "auto"

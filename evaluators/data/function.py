@@ -118,7 +118,9 @@ def _collect(dataset: Any, where: str) -> tuple[np.ndarray, dict[str, np.ndarray
             raise DataError(f"{where}: example {k} is a {type(row).__name__}; expected (x, label)")
         x = _array(row[0])
         if xs and x.shape != xs[0].shape:
-            raise DataError(f"{where}: example {k} has shape {x.shape}, example 0 {xs[0].shape}; make them equal")
+            raise DataError(
+                f"{where}: example {k} has shape {x.shape}, example 0 {xs[0].shape}; bring them to one size"
+            )
         xs.append(x)
         for name, label in (row[1] if isinstance(row[1], Mapping) else {"labels": row[1]}).items():
             labels.setdefault(str(name), []).append(label.item() if hasattr(label, "item") else label)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +34,10 @@ class TorchVision:
     root: str = "data"
     download: bool = True
     size: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", str(Path(self.root).expanduser().absolute()))
+        parse_size(self.size, self.dataset)
 
     def read(self) -> Found:
         """Training and test part. Raises DataError when torchvision or the name is missing, or loading fails."""
@@ -76,6 +81,9 @@ class HuggingFace:
     image: str | None = None
     label: str | None = None
     size: int | None = None
+
+    def __post_init__(self) -> None:
+        parse_size(self.size, self.dataset)
 
     def read(self) -> Found:
         """Every part the data set has. Raises DataError when the library, the data set or a column is missing."""
@@ -126,3 +134,7 @@ def _library(module: str, package: str, what: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise DataError(f"{what} needs the package {package}: pip install {package} ({error})") from error
+    except (RuntimeError, OSError) as error:  # its compiled parts were made for another torch
+        raise DataError(
+            f"{what}: the package {package} does not work here ({error}); install the one that fits your torch"
+        ) from error

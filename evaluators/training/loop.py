@@ -175,7 +175,7 @@ def make_optimizer(network: nn.Module, settings: Train, device: str) -> torch.op
 
 def amp_dtype(settings: Train, device: str) -> torch.dtype | None:
     """bfloat16 where it is asked for, or by 'auto' on a GPU that has it; else None: float32 throughout."""
-    auto = settings.amp == "auto" and device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    auto = settings.amp == "auto" and device.startswith("cuda") and torch.cuda.is_bf16_supported(False)  # not emulated
     return torch.bfloat16 if auto or settings.amp == "bf16" else None
 
 

@@ -11,7 +11,7 @@ from evaluators.training.cost import Ledger
 from nas.core.errors import RecipeError
 from nas.core.graph import Node, chain
 from nas.core.profile import InputSpec, profile
-from nas.core.records import Budget, Candidate, Measurement
+from nas.core.records import Budget, Candidate, Constraint, Measurement
 from nas.core.roles import Evaluator
 from nas.testing import EvaluatorContract
 from tests.evaluators.networks import candidate, small
@@ -62,6 +62,21 @@ def test_the_measurement_keeps_what_was_there():
     found = WithCosts(Known(), ["params", "macs", "latency_ms"], INPUTS).evaluate(small(), Budget(1), 4, folder="f")
     assert (found.metrics["score"], found.metrics["macs"], found.metrics["params"]) == (4.0, 7, 9_658)
     assert (found.seconds, found.curve, found.notes["folder"]) == (1.5, ({"epoch": 1},), "f")
+
+
+def test_a_candidate_that_breaks_a_bound_on_a_cost_is_not_evaluated():
+    class Expensive(Known):
+        def evaluate(self, candidate, budget, seed):
+            raise AssertionError("it was evaluated")
+
+    bounds = (Constraint("params", "<=", 9_000.0), Constraint("score", ">=", 1.0))
+    found = with_costs(Expensive(), ["params", "peak_memory_bytes"], INPUTS, constraints=bounds).evaluate(
+        small(), Budget(1), 0
+    )
+    assert set(found.metrics) == {"params", "peak_memory_bytes"}
+    assert found.notes["broken"] == ["params <= 9000"]
+    held = WithCosts(Known(), ["params"], INPUTS, constraints=(Constraint("params", "<=", 9_658.0),))
+    assert held.evaluate(small(), Budget(1), 0).metrics == {"score": 0.0, "macs": 7, "params": 9_658}
 
 
 def test_the_circumstances_of_a_measured_cost_are_noted():

@@ -273,6 +273,7 @@ def test_tables_and_tokens_are_trained_on():
         ("augment", "shfit", "did you mean 'shift'"),
         ("keep", "first", "legal: 'best', 'last'"),
         ("device", "gpu", "device 'gpu'; .*'cuda'"),
+        ("device", "cpu:1", "device 'cpu:1'"),
         ("lr", 0, "lr is 0; expected a number above 0"),
         ("lr", "fast", "lr is 'fast'"),
         ("epochs", float("nan"), "epochs is nan"),
