@@ -48,6 +48,7 @@ class Choice:
 
 
 def address_of(at: str, item: Choose) -> str:
+    """Where a choice is decided: below its owner's address, or at its own where it is tied."""
     return item.name if item.tied else join(at, item.name)
 
 
