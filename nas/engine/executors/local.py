@@ -159,7 +159,7 @@ class _Slot:
         ours, theirs = multiprocessing.Pipe()
         self.connection = ours
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nas.engine.executors.worker", str(theirs.fileno())],
+            [sys.executable, "-c", "from nas.engine.executors.worker import main; main()", str(theirs.fileno())],
             stdin=subprocess.PIPE,
             stdout=2,  # what an evaluator prints is a message, not the result of the command
             pass_fds=[theirs.fileno()],
