@@ -103,14 +103,13 @@ class _Writer:
 
     def _submodules(self, made: Class) -> list[str]:
         lines = ["        super().__init__()"]
-        runs = {run.place: run for run in self._runs(made)}
-        modules = [place for place, item in enumerate(made.model.items) if item.is_module]
+        values = [self._expression(member) for member in made.members]
+        runs = {run.place: run for run in _runs([m.name for m in made.members], [v.flat for v in values], 4)}
         skip = -1
-        for place, member in zip(modules, made.members, strict=True):
+        for place, (member, value) in enumerate(zip(made.members, values, strict=True)):
             if place <= skip:
                 continue
             run = runs.get(place)
-            value = self._expression(member)
             if run is None:
                 lines += statement(f"self.{member.name} = ", value, 8)
                 continue
@@ -154,32 +153,6 @@ class _Writer:
 
     # ---- forward -----------------------------------------------------------------------------------------------------
 
-    def _runs(self, made: Class) -> list[Run]:
-        """Submodules made alike that follow each other, each taking the one result of the one before."""
-        items = made.model.items
-        values = {member.name: self._expression(member).flat for member in made.members}
-        uses = [ref for item in items for ref in item.operands] + [ref for _, ref in made.model.outputs]
-        found: list[Run] = []
-        start = 0
-        for place in range(1, len(items) + 1):
-            follows = (
-                place < len(items)
-                and items[place].is_module
-                and items[place].operands == (Ref(place - 1),)
-                and items[place - 1].is_module
-                and len(items[place - 1].operands) == 1
-                and len(items[place].shapes) == 1
-                and items[place].shapes == items[place - 1].shapes
-                and uses.count(Ref(place - 1)) == 1
-            )
-            if not follows:
-                stretch = items[start:place]
-                if all(item.is_module for item in stretch):
-                    names = [item.name for item in stretch]
-                    found += _runs(names, [values[name] for name in names], 4, start)
-                start = place
-        return found
-
     def _forward(self, made: Class, shapes: Shapes) -> list[str]:
         block = made.model
         arguments = _arguments(block, self._reserved)
@@ -190,7 +163,7 @@ class _Writer:
             hints = ", ".join("Tensor" for _ in block.outputs)
             result = "dict[str, Tensor]" if network else f"tuple[{hints}]"
         body = Forward(
-            block, arguments, self._reserved, shapes.of, self._copied.spelled, self._runs(made)
+            block, arguments, self._reserved, shapes.of, self._copied.spelled, _rows(block)
         ).lines(network and several)  # fmt: skip
         head = signature("forward", ["self", *(f"{name}: Tensor" for name in arguments)], result, 4)
         return head + (body or ["        return"])
@@ -206,6 +179,30 @@ def _arguments(block: Block, reserved: set[str]) -> list[str]:
             name += "_"
         names.append(name)
     return names
+
+
+def _rows(block: Block) -> list[Run]:
+    """Submodules in a row with counting names, each taking the one result of the one before, of one shape."""
+    items = block.items
+    uses = [ref for item in items for ref in item.operands] + [ref for _, ref in block.outputs]
+    found: list[Run] = []
+    start = 0
+    for place in range(1, len(items) + 1):
+        follows = (
+            place < len(items)
+            and items[place].is_module
+            and items[place].operands == (Ref(place - 1),)
+            and items[place - 1].is_module
+            and len(items[place - 1].operands) == 1
+            and items[place].shapes == items[place - 1].shapes
+            and len(items[place].shapes) == 1
+            and uses.count(Ref(place - 1)) == 1
+        )
+        if not follows:
+            stretch = items[start:place]
+            found += _runs([item.name for item in stretch], [""] * len(stretch), 4, start)
+            start = place
+    return found
 
 
 def _runs(names: Sequence[str], values: Sequence[str], least: int, offset: int = 0) -> list[Run]:
