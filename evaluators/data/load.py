@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluators.data.dataset import Data
 from evaluators.data.prepare import Preparation, prepare
+from evaluators.data.source import Found
 from evaluators.paths import find
 from nas.core.errors import DataError, RecipeError, nearest
 from nas.core.registry import get, names
@@ -38,19 +41,33 @@ def load(spec: Any) -> Data:
     """
     if isinstance(spec, Data):
         return spec
-    source, preparation, resolved = _open(spec)
+    name, fields = _name(spec)
+    part = get("data", name)
+    own, common = _sort(name, part, fields)
+    preparation = Preparation(**common)
+    source = part(**own)
+    plain = dataclasses.asdict(source) if _has_fields(source) else own
+    resolved = {"name": name, **plain, **dataclasses.asdict(preparation)}
     key = json.dumps(resolved, sort_keys=True, default=str) + _state(resolved.get("path"))
     if key not in _KEPT:
-        found = source if isinstance(source, Data) else source.read()
+        found = source if isinstance(source, Data | Found) else source.read()
+        if isinstance(found, Data) and common:
+            raise RecipeError(f"data {name!r} is complete as it comes; leave out {', '.join(map(repr, common))}")
         data = found if isinstance(found, Data) else prepare(found, _title(resolved), preparation)
         while len(_KEPT) >= _KEEP:
             del _KEPT[next(iter(_KEPT))]
-        _KEPT[key] = dataclasses.replace(data, spec=resolved, reload=again)
+        home = part.__module__
+        reload = None if home == "__main__" or home.startswith("nas_user_") else partial(again, home)
+        _KEPT[key] = dataclasses.replace(data, spec=resolved, reload=reload)
     return _KEPT[key]
 
 
-def again(spec: Mapping[str, Any], fingerprint: str) -> Data:
-    """The data of `spec` in another process. Raises DataError when it is no longer what it was."""
+def again(home: str, spec: Mapping[str, Any], fingerprint: str) -> Data:
+    """The data of `spec` in another process.
+
+    home: the module that registers their source. Raises DataError when they are no longer what they were.
+    """
+    importlib.import_module(home)
     data = load(spec)
     if data.fingerprint() != fingerprint:
         raise DataError(
@@ -60,10 +77,8 @@ def again(spec: Mapping[str, Any], fingerprint: str) -> Data:
     return data
 
 
-def _open(spec: Any) -> tuple[Any, Preparation, dict[str, Any]]:
-    """The source, how to prepare what it finds, and the complete mapping that leads here again from anywhere."""
-    name, fields = _name(spec)
-    part = get("data", name)
+def _sort(name: str, part: Callable[..., Any], fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of the source, and fields of `Preparation`. Raises RecipeError for one of neither, and a missing one."""
     legal = _parameters(part)
     common = {field.name for field in dataclasses.fields(Preparation)}
     for field in fields:
@@ -72,12 +87,14 @@ def _open(spec: Any) -> tuple[Any, Preparation, dict[str, Any]]:
     needed = [key for key, given in legal.items() if given.default is inspect.Parameter.empty and key not in fields]
     if needed:
         raise RecipeError(f"data {name!r} needs {needed[0]!r}, as in {{name: {name}, {needed[0]}: …}}")
-    preparation = Preparation(**{key: value for key, value in fields.items() if key in common})
-    source = part(**{key: value for key, value in fields.items() if key in legal})
-    plain = fields
-    if dataclasses.is_dataclass(source) and not isinstance(source, type | Data):
-        plain = dataclasses.asdict(source)
-    return source, preparation, {"name": name, **plain, **dataclasses.asdict(preparation)}
+    return (
+        {key: value for key, value in fields.items() if key in legal},
+        {key: value for key, value in fields.items() if key in common and key not in legal},
+    )
+
+
+def _has_fields(source: Any) -> bool:
+    return dataclasses.is_dataclass(source) and not isinstance(source, type | Data | Found)
 
 
 def _name(spec: Any) -> tuple[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What a recipe may say under `data:`, and how data travels."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -13,6 +14,7 @@ import torch
 from evaluators.data import Data, Examples, Found, Preparation, load, prepare
 from evaluators.data.hubs import read_table
 from nas.core.errors import DataError, RecipeError, RegistryError
+from nas.core.imports import load_object
 
 USER = """
 import torch
@@ -144,6 +146,43 @@ def test_data_made_in_memory_travels_as_arrays():
     back = pickle.loads(pickle.dumps(data))
     assert isinstance(back, Data)
     assert back.fingerprint() == data.fingerprint()
+
+
+def test_sources_of_ones_own_are_found_by_their_registered_name(tmp_path):
+    (tmp_path / "stripes.py").write_text(
+        "import numpy as np\n"
+        "from evaluators.data import Examples, Found\n"
+        "from nas.core.registry import register\n"
+        "@register('data', 'stripes')\n"
+        "def stripes(count=40):\n"
+        "    labels = np.arange(count) % 2\n"
+        "    x = labels[:, None] * np.ones((1, 3), np.float32)\n"
+        "    return Found({'train': Examples(x, {'labels': labels})}, 'features')"
+    )
+    load_object(f"{tmp_path / 'stripes.py'}:stripes")
+    data = load({"name": "stripes", "count": 60, "test": 10})
+    assert data.counts == {"train": 40, "validation": 10, "test": 10}
+    assert pickle.loads(pickle.dumps(data)).fingerprint() == data.fingerprint()
+    assert len(pickle.dumps(data)) > 500, "another process would not know the name: it travels as arrays"
+
+
+def test_complete_data_take_no_preparation(user):
+    with open(user, "a") as file:
+        file.write("def whole():\n    from evaluators.data import load\n    return load('digits')\n")
+    data = load(f"{user}:whole")
+    assert data.counts == load("digits").counts
+    assert pickle.loads(pickle.dumps(data)).fingerprint() == data.fingerprint()
+    with pytest.raises(RecipeError, match="'function' is complete as it comes; leave out 'validation'"):
+        load({"name": f"{user}:whole", "validation": 0.1})
+
+
+def test_what_was_found_is_said():
+    said = load("digits").describe()
+    assert json.loads(json.dumps(said)) == said
+    assert said["inputs"] == {"x": {"shape": [1, 8, 8], "dtype": "float32"}}
+    assert (said["classes"], said["range"], said["dtype"]) == (10, [0.0, 16.0], "uint8")
+    assert sum(said["counts"].values()) == 1797
+    assert said["class_names"] == {"labels": [str(digit) for digit in range(10)]}
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
