@@ -117,16 +117,17 @@ def _budget(recipe: Any) -> str:
 def _say_next(output: Output, session: running.Session, run: Any) -> None:
     """Where things are, and the three commands to try next."""
     folder = _short(session.folder)
+    taken = None
     if session.best is not None:
-        trial = session.best.of if session.best.of is not None else session.best.id
-        output.say(f"The best network (trial {trial}) is a plain torch module in {folder}/best")
+        taken = session.best.of if session.best.of is not None else session.best.id
+        output.say(f"The best network (trial {taken}) is a plain torch module in {folder}/best")
     if session.report is not None:
         output.say(f"The report is {folder}/{session.report.name}")
-    pick = run.front.knee()
+    pick = next((trial for trial in (run.front.knee(), *run.front) if trial.id != taken), run.front[0])
     more = 2 * (session.plan.recipe.budget.trials or max(1, len(run.rows)))
     steps = {
         f"nas report {folder} --open": "look at the front and at the networks on it",
-        f"nas export {folder} {pick.id} --to net-{pick.id}": "take another network home; this one is the front's knee",
+        f"nas export {folder} {pick.id} --to net-{pick.id}": f"take {'a' if taken is None else 'another'} network home",
         f"nas resume {folder} --set budget.trials={more}": "search on",
     }
     wide = max(map(len, steps))
