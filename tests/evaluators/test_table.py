@@ -14,6 +14,7 @@ from nas.core.graph import Node, chain
 from nas.core.profile import profile
 from nas.core.records import Budget, Candidate, Decisions
 from nas.core.roles import Evaluator
+from nas.testing import EvaluatorContract
 from search_spaces.nas_bench_101 import nas_bench_101
 from search_spaces.nas_bench_201 import nas_bench_201
 from search_spaces.nas_bench_macro import nas_bench_macro
@@ -47,6 +48,18 @@ def csv(tmp_path) -> str:
 
 def evaluate(table: Table, name: str, epochs: float = 100, seed: int = 0) -> dict[str, float]:
     return dict(table.evaluate(network(name), Budget(epochs), seed).metrics)
+
+
+class TestTableKeepsTheContract(EvaluatorContract):
+    @pytest.fixture(autouse=True)
+    def _file(self, csv):
+        self.path = csv
+
+    def make(self) -> Table:
+        return Table(self.path, {"val_accuracy": "val", "cost": "cost"}, Tiny(), noise={"val_accuracy": 0.5})
+
+    def candidates(self) -> list[Candidate]:
+        return [network("00"), network("01")]
 
 
 def test_rows_are_found_by_spelling(csv):
