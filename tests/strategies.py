@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nas.core.graph import Graph, Node
 from nas.core.language import compute, dag, one_of, op, optional, parallel, recursive, repeat, seq, some_of, tie
-from nas.core.parts import Part
+from nas.core.parts import Optional, Part
 from nas.core.records import Candidate
 from nas.core.space import Space, image
 from nas.core.values import FrozenDict
@@ -103,7 +103,8 @@ class _Parts:
         return some_of(*(inner() for _ in range(count)), at_least=least, at_most=most, merge=self.merge())
 
     def _optional(self, inner: Callable[[], Part]) -> Part:
-        return optional(seq(inner()))
+        part = inner()
+        return optional(seq(part) if isinstance(part, Optional) else part)
 
     def _repeat(self, inner: Callable[[], Part]) -> Part:
         return repeat(inner(), times=self.pick(0, 1, 2, one_of(1, 2), one_of(2, 0), self.times))

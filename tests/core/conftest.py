@@ -17,6 +17,15 @@ settings.register_profile(
 settings.load_profile("espalier")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests of this folder run only where somebody asks for them by `-m`."""
+    if config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow; run it with -m slow"))
+
+
 @pytest.fixture(scope="session")
 def real() -> Callable[[str], Path]:
     """The path of a real table; the test is skipped where it is missing."""

@@ -19,6 +19,7 @@ from nas.core import walk
 from nas.core.errors import GraphError, NotInSpaceError
 from nas.core.language import compute, dag, one_of, op, optional, parallel, recursive, repeat, seq, some_of, tie
 from nas.core.parts import Part
+from nas.core.profile import profile
 from nas.core.records import Candidate, Decisions
 from nas.core.space import Space, features, image, tokens
 from tests.core import reference
@@ -50,6 +51,56 @@ def test_the_graph_is_what_the_part_means(space: Space, data: st.DataObject) -> 
     meant = reference.meaning(space.part, "", dict(candidate.decisions), "x")
     alone = ("identity", {}, ("x",))  # what a whole network that is left out becomes
     assert reference.expression(candidate.graph) == (alone if meant is reference.LEFT_OUT else meant)
+
+
+def _added(kernel: int, edges: tuple[str, ...] = ()) -> Part:
+    return seq(*(op(edge) for edge in edges), op("conv", kernel=kernel))
+
+
+def _twice(name: str, inner: Part) -> Part:
+    times = tie(f"times{name}", one_of(1, 2))
+    return seq(repeat(inner, times=times), repeat(inner, times=times))
+
+
+def _recursive(name: str, inner: Part) -> Part:
+    return recursive(f"again{name}", lambda again: one_of(inner, pair=parallel(op("gelu"), again)), depth=2)
+
+
+WORDS: dict[str, Callable[[str, Part], Part]] = {
+    "op": lambda name, inner: seq(inner, op("conv", kernel=one_of(1, 3))),
+    "seq": lambda name, inner: seq(inner, op("gelu")),
+    "parallel": lambda name, inner: parallel(inner, op("gelu"), merge=one_of("add", "mul")),
+    "one_of": lambda name, inner: one_of(inner, other=op("gelu")),
+    "some_of": lambda name, inner: some_of(inner, op("gelu"), merge="max"),
+    "optional": lambda name, inner: optional(inner),
+    "repeat": lambda name, inner: repeat(inner, times=one_of(2, 0)),
+    "repeat, tied": _twice,
+    "tie": lambda name, inner: seq(tie(f"cell{name}", inner), op("gelu"), tie(f"cell{name}", inner)),
+    "recursive": _recursive,
+    "compute": lambda name, inner: seq(inner, compute(_added, kernel=one_of(1, 3), edges=some_of("relu", "elu"))),
+    "dag": lambda name, inner: dag({"a": (op("gelu"), "input"), "b": (inner, some_of("input", "a"), "mean")}),
+    "edge": lambda name, inner: dag({"a": (inner, optional("input")), "b": (op("add"), ["input", optional("a")])}),
+}
+
+
+@pytest.mark.parametrize("inner", WORDS)
+@pytest.mark.parametrize("outer", WORDS)
+def test_every_word_in_every_other(outer: str, inner: str) -> None:
+    part = WORDS[outer]("2", WORDS[inner]("1", op("relu")))
+    if outer == inner == "optional":  # whether it is there would be asked twice at one address
+        with pytest.raises(GraphError, match="two choices have the address 'used'"):
+            space_of(part)
+        return
+    space = space_of(part)
+    listed = list(space.enumerate())
+    assert {candidate.decisions for candidate in listed} == {Decisions(d) for d in reference.decisions(space.part)}
+    assert len(listed) == space.size()
+    alone = ("identity", {}, ("x",))
+    for candidate in listed[:: max(1, len(listed) // 40)]:
+        meant = reference.meaning(space.part, "", dict(candidate.decisions), "x")
+        assert reference.expression(candidate.graph) == (alone if meant is reference.LEFT_OUT else meant)
+        assert space.decide(dict(candidate.decisions)) == candidate
+        assert profile(candidate.graph, space.inputs).outputs == {"y": IMAGE.shape}
 
 
 @many
@@ -542,6 +593,8 @@ def test_what_a_space_refuses_when_it_is_made() -> None:
         space_of(seq(block1=tie("cell", op("conv", kernel=one_of(3, "3"))), block2=op("relu")))
     with pytest.raises(GraphError, match=r"tie 'cell' stands for two different parts; give one of them another name"):
         space_of(seq(a=tie("cell", one_of(op("relu"), op("gelu"))), b=tie("cell", one_of(op("relu"), op("elu")))))
+    with pytest.raises(GraphError, match=r"tie 'cell' stands for two different parts"):
+        space_of(tie("cell", seq(op("relu"), tie("cell", one_of(op("relu"), op("gelu"))))))
 
 
 @pytest.mark.parametrize(
