@@ -313,7 +313,9 @@ def universe(part: Part) -> dict[str, Choice]:
                 enter(Choice(address, item.options, item.kind, () if item.tied else needs), item.tied)
                 for sub in reachable(item):
                     by = tuple(option for option in _witnesses(item) if sub in item.active(option))
-                    visit(join(at, sub.name), sub.part.structure(), ((address, by),), depth + 1)
+                    always = len(by) == len(item.options)  # whatever is decided here
+                    own = needs if always else ((address, by),)
+                    visit(join(at, sub.name), sub.part.structure(), own, depth + 1)
 
     def enter(choice: Choice, tie: bool) -> None:
         known = found.get(choice.address)
