@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.core.table import Call
-from results.export.parameters import Parameter, Slot, assign, leaf_slots
+from results.export.parameters import Parameter, Slot, assign, leaf_slots, unwritable
 from results.export.tree import Block, Item
 
 MOST_PARAMETERS = {True: 8, False: 5}
@@ -182,7 +182,7 @@ def _shape_of(block: Block, inner: Any) -> tuple[Any, ...]:
             what = inner(item.what)
         elif item.is_module:
             user = item.what.args[0] if item.what.target == "user" else len(item.what.args)
-            what = (item.what.target, user)
+            what = (item.what.target, user, unwritable(item.what))
         else:
             what = (item.what.target, repr(item.what.args), item.what.kwargs.text, item.what.operands)
         items.append((item.name if item.is_module else "", what, item.operands))

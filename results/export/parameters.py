@@ -16,8 +16,10 @@ from typing import Any
 from torch import nn
 
 from nas.core import modules
+from nas.core.errors import GraphError
 from nas.core.imports import load_object
 from nas.core.table import Call, Shape
+from nas.core.values import freeze
 from results.export.tree import Block
 
 EMPTY = inspect.Parameter.empty
@@ -101,6 +103,24 @@ def leaf_slots(calls: Sequence[Call], where: tuple[str, ...]) -> list[Slot]:
         column = tuple(call.kwargs.get(name, default) for call in calls)
         slots.append(Slot(name, column, _kind(name), default, where))
     return slots
+
+
+def unwritable(call: Call) -> tuple[str, ...]:
+    """Arguments of a call whose default cannot be written (`act=nn.ReLU`): given or not, these are two constructors."""
+    if call.target != "user":
+        return ()
+    parameters = inspect.signature(constructor_of(call)).parameters
+
+    def writable(name: str) -> bool:
+        try:
+            freeze(parameters[name].default)
+        except KeyError:  # taken by **kwargs
+            return False
+        except GraphError:
+            return parameters[name].default is EMPTY
+        return True
+
+    return tuple(sorted(name for name in call.kwargs if not writable(name)))
 
 
 def _kind(argument: str) -> str:

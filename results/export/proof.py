@@ -61,7 +61,7 @@ def outputs_of(network: nn.Module, operands: Sequence[Tensor]) -> dict[str, Tens
     network.eval()
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(SEED)
+            torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed every GPU, for good
             result = network(*(value.clone() for value in operands))
     except Exception as error:
         shapes = ", ".join(f"{tuple(value.shape)} {value.dtype}" for value in operands)

@@ -89,14 +89,15 @@ def tree_of(graph: Graph, inputs: Mapping[str, InputSpec]) -> Block:
 
     Raises: ShapeError; ExportError when the names would differ from those of the built module.
     """
-    names = tuple(identifier(name) for name in graph.inputs)
+    lowered = lower(graph, inputs)
+    names = lowered.inputs
     shapes = tuple(inputs[name].shape for name in graph.inputs)
     filling = _Filling("", set(names), "")
     outputs = filling.fill(graph, tuple((Ref(-1, place), shape) for place, shape in enumerate(shapes)))
     refs = tuple((name, outputs[name][0]) for name in graph.output_names)
     block = Block("network", "", None, "", names, shapes, tuple(filling.items), refs)
     mine = [(item.path, item.shapes[0]) for item in leaves(block) if item.is_module]
-    theirs = [(step.path, step.shape) for step in lower(graph, inputs).steps if step.call.is_module]
+    theirs = [(step.path, step.shape) for step in lowered.steps if step.call.is_module]
     if mine != theirs:
         odd = next((pair for pair in zip(mine, theirs, strict=False) if pair[0] != pair[1]), (len(mine), len(theirs)))
         raise ExportError(f"the source would name its layers unlike the built module: {odd[0]} and {odd[1]}")

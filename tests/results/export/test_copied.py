@@ -10,7 +10,8 @@ from torch import nn
 
 from nas.core.build import build
 from nas.core.errors import ExportError
-from nas.core.language import op, seq
+from nas.core.language import dag, op, seq
+from nas.core.parts import Part
 from nas.core.space import Space, image
 from results.export.source import Source, source_of
 from tests.results.export.mine import clashing, layers
@@ -118,4 +119,17 @@ def test_a_module_may_stand_in_a_class() -> None:
     source, space = _source(layers.Outer.Inner)
     assert "self.own0 = Outer.Inner()" in source.text
     assert "class Gated" not in source.text
+    assert _agrees(source, space)
+
+
+def test_defaults_that_cannot_be_written() -> None:
+    def block(**given: object) -> Part:
+        return dag({"act": (op(layers.Acting, **given), "input"), "sum": (op("add"), ["act", "input"])})
+
+    parts = {"a": block(), "b": block(), "c": block(act="relu"), "d": block(act="other"), "e": block(in_features=3)}
+    space = Space(seq(conv=op("conv", width=2), **parts, head=op("head")), image(1, 6, 6), 3)
+    source = source_of(space.decide({}).graph, space.inputs, "Acts.")
+    assert "self.act = Acting()" in source.text
+    assert "self.act = Acting(act=act)" in source.text
+    assert "self.act = Acting(in_features=3)" in source.text
     assert _agrees(source, space)

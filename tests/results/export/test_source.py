@@ -163,6 +163,16 @@ def test_dead_nodes_and_passed_inputs() -> None:
         assert torch.equal(network(x)[name], value)
 
 
+def test_inputs_that_are_called_alike() -> None:
+    nodes = (Node("a_b_", "tanh", FrozenDict(), ("a-b",)), Node("s", "add", FrozenDict(), ("a_b_", "a_b", "self")))
+    graph = Graph(("a-b", "a_b", "self"), nodes, {"y": "s"})
+    inputs = dict.fromkeys(("a-b", "a_b", "self"), image(1, 2, 2))
+    names: dict[str, object] = {"__file__": "model.py"}
+    exec(compile(source_of(graph, inputs, "Alike.").text, "model.py", "exec"), names)
+    operands = [torch.randn(2, 1, 2, 2) for _ in range(3)]
+    assert torch.equal(names["Network"]()(*operands), build(graph, inputs)(*operands))  # type: ignore[operator]
+
+
 def test_a_network_without_layers() -> None:
     graph = Graph(("x",), (Node("sum", "add", FrozenDict(), ("x", "x")),), {"y": "sum"})
     text = source_of(graph, {"x": image(1, 2, 2)}, "A sum.").text

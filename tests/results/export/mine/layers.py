@@ -99,6 +99,18 @@ class Mix(nn.Module):
         return (self.left(left.movedim(1, -1)) - self.right(right.movedim(1, -1))).movedim(-1, 1)
 
 
+class Acting(nn.Module):
+    """An activation, by class or by what stands for it, and numbers by name."""
+
+    def __init__(self, act: type[nn.Module] | str = nn.Tanh, **more: float) -> None:
+        super().__init__()
+        self.act = act() if isinstance(act, type) else nn.ReLU()
+        self.more = sum(more.values())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x) + self.more
+
+
 space = Space(
     seq(gated=op(Gated, width=one_of(4, 6), act=one_of("relu", "soft", "squash")), head=op("head")), image(1, 8, 8), 3
 )
