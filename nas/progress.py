@@ -94,8 +94,6 @@ class Show:
     def __call__(self, event: Event) -> None:
         """One event of a controller."""
         trial = event.trial
-        if trial is None:
-            return
         now = time.monotonic()
         if event.kind == "finalist":
             self.retrained += 1

@@ -47,7 +47,11 @@ def check_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RecipeError(f"--out {folder} is a file; expected a folder that is new or empty")
     held = [name for name in OURS if (folder / name).exists()]
-    if STORE in held or RECIPE in held:
+    if RECIPE in held and STORE not in held:
+        raise RecipeError(
+            f"--out {folder} holds a run that was stopped before it began; delete it or name another folder"
+        )
+    if STORE in held:
         raise RecipeError(
             f"--out {folder} already holds a run; go on with it (nas resume {folder}) or name another one"
         )

@@ -17,16 +17,18 @@ from results.units import clock, count
 
 def search(output: Output, recipe: Path, sets: list[str], out: Path | None, json: bool) -> None:
     """Begin a run and see it through."""
-    _run(output, running.begin(recipe, out=out, sets=sets), json)
+    session = running.begin(recipe, out=out, sets=sets)
+    _run(output, session, session.folder, json)
 
 
 def resume(output: Output, folder: Path, sets: list[str], json: bool) -> None:
     """Go on with a run and see it through."""
-    _run(output, running.go_on(folder, sets=sets), json)
+    _run(output, running.go_on(folder, sets=sets), folder, json)
 
 
-def _run(output: Output, session: running.Session, json: bool) -> None:
-    _announce(output, session)
+def _run(output: Output, session: running.Session, folder: Path, json: bool) -> None:
+    """folder: the run's, as the user calls it."""
+    _announce(output, session, folder)
     output.working = True
     plan = session.plan
     top = plan.finalists[0] if plan.finalists else 0
@@ -35,13 +37,12 @@ def _run(output: Output, session: running.Session, json: bool) -> None:
         run = session.run(show)
     outcome = session.outcome
     assert outcome is not None
-    folder = _short(session.folder)
     output.say(
         f"{outcome.trials} trials in {clock(time.monotonic() - began)}: {outcome.complete} complete ({outcome.cached} "
         f"from the cache), {outcome.infeasible} infeasible, {outcome.failed} failed; {_REASONS[outcome.stop_reason]}"
     )
     if json:
-        output.result(summary(run, outcome, session.folder))
+        output.result(summary(run, outcome, folder))
     elif len(run.front):
         units = {objective.name: objective.unit for objective in plan.objectives}
         output.show("")
@@ -50,7 +51,7 @@ def _run(output: Output, session: running.Session, json: bool) -> None:
     if outcome.stop_reason == "interrupted":
         output.say(f"Go on with:  nas resume {folder}")
     elif len(run.front):
-        _say_next(output, session, run)
+        _say_next(output, session, run, folder)
     troubles = [*_troubles(session, run), *session.problems]
     for trouble in troubles:
         output.fail(trouble)
@@ -82,7 +83,7 @@ def summary(run: Any, outcome: Any, folder: Path) -> dict[str, Any]:
     }
 
 
-def _announce(output: Output, session: running.Session) -> None:
+def _announce(output: Output, session: running.Session, folder: Path) -> None:
     """Say what was found, before anything runs."""
     plan, recipe = session.plan, session.plan.recipe
     choices = len(plan.space.choices())
@@ -99,7 +100,7 @@ def _announce(output: Output, session: running.Session) -> None:
     if recipe.finalists is not None:
         rows["finalists"] = f"the best {recipe.finalists.top} again, {recipe.finalists.budget} each, then tested"
     word = "going on with" if session.goes_on else "search"
-    output.say(f"{word} {recipe.title}, seed {recipe.seed}, in {_short(session.folder)}", "bold")
+    output.say(f"{word} {recipe.title}, seed {recipe.seed}, in {folder}", "bold")
     for name, text in rows.items():
         output.say(f"  {name:<10} {text}")
     for warning in session.warnings:
@@ -114,9 +115,8 @@ def _budget(recipe: Any) -> str:
     return " or ".join(limit for limit in limits if limit)
 
 
-def _say_next(output: Output, session: running.Session, run: Any) -> None:
+def _say_next(output: Output, session: running.Session, run: Any, folder: Path) -> None:
     """Where things are, and the three commands to try next."""
-    folder = _short(session.folder)
     taken = None
     if session.best is not None:
         taken = session.best.of if session.best.of is not None else session.best.id
@@ -148,11 +148,3 @@ def _troubles(session: running.Session, run: Any) -> list[str]:
             f"none of {outcome.trials} trials is complete; the last: {reasons[-1]}" if reasons else "nothing to try"
         ]
     return []
-
-
-def _short(folder: Path) -> str:
-    """A folder as a person would type it here."""
-    try:
-        return str(folder.relative_to(Path.cwd())) if folder.is_absolute() else str(folder)
-    except ValueError:
-        return str(folder)

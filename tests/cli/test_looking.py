@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_a_folder_that_is_no_run(folder: Path, nas: Nas, command: tuple[str, ...
     assert found.code == 2
     assert "is not a SQLite database" in found.err
     assert "Traceback" not in found.err
+
+
+def test_a_store_from_a_newer_version(run: Path, nas: Nas) -> None:
+    with sqlite3.connect(run / "store.sqlite") as database:
+        database.execute("UPDATE espalier_schema SET version = 99")
+    database.close()
+    for command in (("front", "run"), ("resume", "run"), ("report", "run"), ("export", "run", "1", "--to", "net")):
+        found = nas(*command)
+        assert found.code == 2
+        assert "schema version 99, written by a newer espalier-nas" in " ".join(found.err.split())
 
 
 def test_a_trial_that_is_not_there(run: Path, nas: Nas) -> None:
