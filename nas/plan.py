@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -148,7 +148,7 @@ def make_plan(recipe: Recipe, source: Source | None = None) -> Plan:
         made["strategy"] = specs["strategy"].make(
             space=made["space"], objectives=objectives, constraints=made["constraints"], seed=recipe.seed
         )
-    evaluator, cost, free = _with_costs(made["evaluator"], made["space"], recipe, made["bench"])
+    evaluator, cost, free = _with_costs(made["evaluator"], made["space"], recipe, made["bench"], made["constraints"])
     warnings = [_odd(objective) for objective in objectives if known[objective.name].direction != objective.direction]
     with problems.under("space"):
         bounds = [constraint for constraint in made["constraints"] if constraint.name in free]
@@ -327,7 +327,7 @@ def _bench(fields: Mapping[str, Any]) -> Bench:
 
 
 def _with_costs(
-    evaluator: Evaluator, space: Space, recipe: Recipe, bench: Bench
+    evaluator: Evaluator, space: Space, recipe: Recipe, bench: Bench, bounds: Sequence[Constraint]
 ) -> tuple[Evaluator, Cost, tuple[str, ...]]:
     """The evaluator with the measured costs that the recipe wants, the computed costs as a function, and their names.
 
@@ -345,7 +345,7 @@ def _with_costs(
         costs = {"params": known.params, "macs": known.macs, "train_memory_bytes": known.train_memory_bytes(batch)}
         return {name: costs[name] for name in free}
 
-    return with_costs(evaluator, wanted, space.inputs, bench), cost, free
+    return with_costs(evaluator, wanted, space.inputs, bench, bounds), cost, free
 
 
 def machine_memory(device: str) -> int | None:

@@ -327,12 +327,14 @@ class _Session:
         missing = [name for name in wanted if name not in measurement.metrics]
         if done.pruned:
             return self._trial(flight, Status.PRUNED, measurement, done, "stopped early by the executor's scheduler")
+        reason = broken([bound for bound in plan.constraints if bound.name in measurement.metrics], measurement.metrics)
+        if reason:  # said first: an evaluator need not measure more of a candidate that breaks a bound
+            return self._trial(flight, Status.INFEASIBLE, measurement, done, reason)
         if missing:
             have = ", ".join(sorted(measurement.metrics))
             reason = f"no {missing[0]!r} was reported, which an objective or constraint needs; reported: {have}"
             return self._trial(flight, Status.FAILED, None, done, reason)
-        reason = broken(plan.constraints, measurement.metrics)
-        return self._trial(flight, Status.INFEASIBLE if reason else Status.COMPLETE, measurement, done, reason)
+        return self._trial(flight, Status.COMPLETE, measurement, done)
 
     def _reuse(self, flight: _Flight, known: _Known) -> None:
         trial = self._trial(flight, known.status, known.measurement, reason=known.reason)
