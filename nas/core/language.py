@@ -17,8 +17,10 @@ A part's address is made of the names on the way to it; `.named("stem")` or a ke
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import comb
 from typing import Any
 
 from nas.core.errors import GraphError, nearest
@@ -135,6 +137,9 @@ def some_of(
             f"some_of: at_least={at_least!r}, at_most={at_most!r} with {len(pairs)} options; expected "
             f"{int(parts)} <= at_least <= at_most <= {len(pairs)}"
         )
+    subsets = sum(comb(len(pairs), size) for size in range(at_least, most + 1))
+    if subsets > sys.maxsize:
+        raise GraphError(f"some_of: {len(pairs)} options have {subsets} subsets, too many to number; lower at_most")
     if not parts:
         pairs = tuple((str(value), value) for _, value in pairs)
         alike = [text for text, count in Counter(text for text, _ in pairs).items() if count > 1]

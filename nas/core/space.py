@@ -13,13 +13,12 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from nas.core import walk
 from nas.core.errors import GraphError, NotInSpaceError, nearest
 from nas.core.graph import Graph, check_name
-from nas.core.imports import spell_object
 from nas.core.operations import find
 from nas.core.parts import Op, Part, Piece, World, gives_value
 from nas.core.profile import InputSpec, as_graph, disconnected, profile
@@ -377,9 +376,23 @@ def _described(thing: Any) -> Any:
         return [type(thing).__name__, *(_described(getattr(thing, f.name)) for f in fields(thing))]
     if isinstance(thing, tuple):
         return [_described(item) for item in thing]
+    if isinstance(thing, partial):
+        return ["partial", *map(_described, (thing.func, thing.args, tuple(sorted(thing.keywords.items()))))]
     if callable(thing):
-        return [spell_object(thing), digest(inspect.getsource(thing))]
-    return thing
+        return _described_function(thing)
+    return freeze(thing, "a function of compute remembers")
+
+
+def _described_function(function: Callable[..., Any]) -> Any:
+    """A function by its name, its source, and what it remembers of the function it was made in."""
+    name = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', repr(function))}"
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        raise GraphError(f"compute: the source of {name} cannot be read, so no change of it would be noticed; "
+                         "use a function from a file") from None  # fmt: skip
+    held = tuple(cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
+    return [name, digest(source), _described(tuple(value for value in held if value is not function))]
 
 
 def _renamed(graph: Graph, inputs: tuple[str, ...]) -> Graph:

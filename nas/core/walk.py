@@ -150,11 +150,24 @@ class Counter:
             return {added | own: count for added, count in self.ways(item.part, state | own).items()}
         if item.then is None and not item.tied:
             return {NOTHING: len(item.options)}
+        counts = self._independent(item)
+        if counts is not None:
+            assert isinstance(item.options, Subsets)
+            return {NOTHING: sum(symmetric_sums(counts, item.options.at_most)[item.options.at_least :])}
         total: dict[State, int] = {}
         for option, own in self._open(item, state):
             for added, count in self.together(item.active(option), state | own).items():
                 total[added | own] = total.get(added | own, 0) + count
         return total
+
+    def _independent(self, item: Choose) -> list[int] | None:
+        """Ways of each member of a subset choice; None where it is no such choice, or where members share a tie."""
+        if item.then is None or item.tied or not isinstance(item.options, Subsets):
+            return None
+        subs = item.then(item.options.labels)
+        if any(self.ties(sub.part) for sub in subs):
+            return None
+        return [sum(self.ways(sub.part, NOTHING).values()) for sub in subs]
 
     @staticmethod
     def _open(item: Choose, state: State) -> Iterator[tuple[Value, State]]:
@@ -191,6 +204,12 @@ class Counter:
             elif item.then is None and not item.tied:
                 number, index = divmod(index, rest(state))
                 taken[join(at, item.name)] = item.options[number]
+            elif (counts := self._independent(item)) is not None:
+                after_all = rest(state)
+                chosen_subset, left = _numbered_subset(item.options, counts, index // after_all)
+                taken[address_of(at, item)] = chosen_subset
+                index = left * after_all + index % after_all
+                state, index = self._place(at, item.active(chosen_subset), state, index, rest, taken)
             else:
                 for option, own in self._open(item, state):
                     active = item.active(option)
@@ -212,6 +231,45 @@ class Counter:
             return memo[state]
 
         return ways
+
+
+def symmetric_sums(counts: Sequence[int], most: int) -> list[int]:
+    """For 0, 1, …, `most` members: the sum over all subsets with so many of the product of their counts.
+
+    >>> symmetric_sums([2, 3, 5], 3)
+    [1, 10, 31, 30]
+    """
+    sums = [1] + [0] * most
+    for count in counts:
+        for size in range(most, 0, -1):
+            sums[size] += sums[size - 1] * count
+    return sums
+
+
+def _numbered_subset(options: Sequence[Value], counts: Sequence[int], index: int) -> tuple[tuple[str, ...], int]:
+    """The subset in which number `index` falls when each counts as often as its members have ways, and what is left.
+
+    Subsets are in their own order: small ones first, then in the order of the labels.
+    """
+    assert isinstance(options, Subsets)
+    sums = symmetric_sums(counts, options.at_most)
+    size = options.at_least
+    while index >= sums[size]:
+        index -= sums[size]
+        size += 1
+    chosen: list[str] = []
+    product = 1
+    for place, label in enumerate(options.labels):
+        if len(chosen) == size:
+            break
+        left = size - len(chosen) - 1
+        with_it = product * counts[place] * symmetric_sums(counts[place + 1 :], left)[left]
+        if index < with_it:
+            chosen.append(label)
+            product *= counts[place]
+        else:
+            index -= with_it
+    return tuple(chosen), index
 
 
 def listing(part: Part) -> Iterator[dict[str, Value]]:

@@ -440,6 +440,7 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: some_of(relus, at_most=2), "at_least=1, at_most=2 with 1 options"),
     (lambda: some_of("a", "b", at_least=-1), "at_least=-1, at_most=None with 2 options; expected 0 <= at_least"),
     (lambda: some_of(relus, at_least=1.0), "at_least=1.0"),  # type: ignore[arg-type]
+    (lambda: some_of(*range(64)), "some_of: 64 options have 18446744073709551615 subsets, too many to number"),
     (lambda: some_of(1, "1"), "some_of: two options are written '1'; a subset tells options by their text"),
     (lambda: some_of(relus, merge="sum"), "some_of: merge='sum'"),
     (lambda: optional(3), "optional: 3 is a int; expected a part"),  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import islice, pairwise, product
 from math import comb
 from typing import Any
@@ -111,6 +112,20 @@ def test_number_i_is_the_ith_of_the_enumeration(space: Space) -> None:
     assert [space[i].graph for i in range(len(listed))] == [candidate.graph for candidate in listed]
 
 
+@given(
+    st.lists(st.lists(st.integers(1, 3), max_size=2), min_size=1, max_size=4), st.data()
+)  # options with 0 to 2 choices of 1 to 3 values each
+def test_subsets_of_unequal_members_are_counted_and_numbered(members: list[list[int]], data: st.DataObject) -> None:
+    options = [seq(op("relu"), *(op("conv", kernel=one_of(*range(1, n + 1))) for n in member)) for member in members]
+    least = data.draw(st.integers(1, len(options)))
+    most = data.draw(st.integers(least, len(options)))
+    some = some_of(*options, at_least=least, at_most=most)
+    space = space_of(seq(op("conv", kernel=one_of(1, 3)), some, op("conv", kernel=one_of(1, 3))))
+    listed = list(space.enumerate())
+    assert len(listed) == space.size()
+    assert [space[i] for i in range(len(listed))] == listed
+
+
 @given(spaces())
 def test_the_last_choice_changes_first(space: Space) -> None:
     for first, second in pairwise(islice(space.enumerate(), 50)):
@@ -205,7 +220,8 @@ def test_sizes_beyond_64_bits_are_exact_and_can_be_numbered() -> None:
 def test_a_large_set_of_paths_costs_nothing_to_hold() -> None:
     space = space_of(some_of(*(op("conv", width=i + 1) for i in range(60)), at_most=60, merge="concat"))
     (choice,) = space.choices()
-    assert len(choice.options) == 2**60 - 1
+    assert len(choice.options) == space.size() == 2**60 - 1
+    assert space[space.size() - 1].decisions["paths"] == choice.options[-1]
     candidate = space.sample(random.Random(0))
     assert space.decide(candidate.decisions) == candidate
     assert sum(1 for _ in space.neighbours(candidate)) == 60
@@ -570,6 +586,40 @@ def test_the_fingerprint_tells_spaces_apart_and_equal_ones_alike() -> None:
     prints = [space.fingerprint() for space in _fingerprints()]
     assert len(set(prints)) == len(prints)
     assert prints == [space.fingerprint() for space in _fingerprints()]
+
+
+def test_the_fingerprint_sees_what_a_function_of_compute_holds() -> None:
+    def made(width: int, act: str | None) -> Space:
+        def inside(kernel: int) -> Part:
+            return op("conv", width=width, kernel=kernel, act=act)
+
+        return space_of(compute(inside, kernel=one_of(1, 3)))
+
+    def partially(width: int) -> Space:
+        return space_of(compute(partial(_wide, width=width), kernel=one_of(1, 3)))
+
+    spaces = [made(4, None), made(8, None), made(4, "relu"), partially(4), partially(8)]
+    assert len({space.fingerprint() for space in spaces}) == len(spaces)
+    assert made(4, None).fingerprint() == spaces[0].fingerprint()
+    assert partially(8).fingerprint() == spaces[-1].fingerprint()
+
+
+def test_a_function_whose_source_or_memory_cannot_be_told_has_no_fingerprint() -> None:
+    names: dict[str, Any] = {"op": op}
+    exec("def unseen(kernel): return op('conv', kernel=kernel)", names)
+    with pytest.raises(GraphError, match=r"the source of .*unseen cannot be read, so no change of it would be noticed"):
+        space_of(compute(names["unseen"], kernel=one_of(1, 3))).fingerprint()
+    held = {"width": 4}
+    with pytest.raises(
+        GraphError, match=r"a function of compute remembers: \{'width': 4\} is a dict; expected None, bool"
+    ):
+        space_of(
+            compute(lambda kernel: op("conv", kernel=kernel, width=held["width"]), kernel=one_of(1, 3))
+        ).fingerprint()
+
+
+def _wide(kernel: int, width: int) -> Part:
+    return op("conv", kernel=kernel, width=width)
 
 
 def test_what_a_space_refuses_when_it_is_made() -> None:
