@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import GraphError
@@ -24,9 +25,14 @@ RESERVED = ("/", ":", " ")
 """Characters that no name may hold: they join addresses and references."""
 
 
+@lru_cache(maxsize=100_000)
+def _can_stand(name: str) -> bool:
+    return bool(name) and not any(char in name for char in RESERVED)
+
+
 def check_name(name: object, where: str) -> str:
     """`name`, if it can stand in an address. Raises GraphError."""
-    if not isinstance(name, str) or not name or any(char in name for char in RESERVED):
+    if not isinstance(name, str) or not _can_stand(name):
         raise GraphError(f"{where}: {name!r} is no name; use a non-empty text without '/', ':' or spaces")
     return name
 

@@ -12,11 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
+from weakref import WeakValueDictionary
 
 from nas.core.errors import GraphError
 from nas.core.graph import Graph, Node, chain, check_name
 from nas.core.subsets import Subsets
-from nas.core.values import FrozenDict, Value
+from nas.core.values import EMPTY, FrozenDict, Value, frozen
+
+_SHARED: WeakValueDictionary[Graph, Graph] = WeakValueDictionary()
+
+
+def whole(graph: Graph) -> Piece:
+    """A graph as a piece. Equal graphs are one object while one is in use, so what is known of it is known at once."""
+    return Piece(_SHARED.setdefault(graph, graph), EMPTY)
 
 
 class Piece(NamedTuple):
@@ -119,7 +127,7 @@ class Part:
         return known
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_hash", "_structure")}
+        return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
 
 
 def short_name(op: str) -> str:
@@ -162,7 +170,8 @@ class Op(Part):
         return _subs(self.attributes)
 
     def assemble(self, at: str, world: World) -> Piece:
-        return Piece(self.op, FrozenDict({n: settle(s, join(at, n), world) for n, s in self.attributes}))
+        values = tuple(settle(s, join(at, n), world) if isinstance(s, Part) else s for n, s in self.attributes)
+        return Piece(self.op, frozen(tuple(name for name, _ in self.attributes), values))
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         changed = tuple((n, change(s) if isinstance(s, Part) else s) for n, s in self.attributes)
@@ -290,7 +299,7 @@ class Seq(Part):
             if piece is None:
                 continue
             steps.extend([Node(name, piece.op, piece.attributes)] if name else piece.op.nodes)
-        return Piece(chain(steps, unused("x", (step.name for step in steps))), FrozenDict())
+        return whole(chain(steps, unused("x", (step.name for step in steps))))
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         parts = [(name, changed) for name, part in self.parts if (changed := change(part)) is not None]
@@ -341,7 +350,7 @@ class Repeat(Part):
         times = settle(self.times, join(at, "times"), world)
         names = [self._child(place) for place in range(1, int(times) + 1)]  # type: ignore[arg-type]
         pieces = [(name, self.part.assemble(join(at, name), world)) for name in names]
-        return Piece(chain(Node(name, p.op, p.attributes) for name, p in pieces if p is not None), FrozenDict())
+        return whole(chain(Node(name, p.op, p.attributes) for name, p in pieces if p is not None))
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         part = change(self.part)
@@ -382,12 +391,12 @@ def merged(paths: Sequence[tuple[str, Setting]], merge: Setting, fit: Setting, a
     how = settle(merge, join(at, "merge"), world)
     fitted = settle(fit, join(at, "fit"), world)
     if not nodes:
-        return Piece("zero", FrozenDict())
+        return Piece("zero", EMPTY)
     if len(nodes) == 1:
         return Piece(nodes[0].op, nodes[0].attributes)
-    attributes = FrozenDict({"fit": fitted} if fitted is not None else {})
+    attributes = frozen(("fit",), (fitted,)) if fitted is not None else EMPTY
     join_node = Node(unused("merge", [source, *names]), str(how), attributes, tuple(names))
-    return Piece(Graph((source,), (*nodes, join_node), (("y", join_node.name),)), FrozenDict())
+    return whole(Graph((source,), (*nodes, join_node), (("y", join_node.name),)))
 
 
 def unused(name: str, taken: Iterable[str]) -> str:
@@ -480,7 +489,7 @@ class Dag(Part):
                 continue
             alive.add(entry.name)
             if piece is None:  # an optional part that was left out passes its one source on
-                nodes[entry.name] = Node(entry.name, "identity", FrozenDict(), tuple(sources))
+                nodes[entry.name] = Node(entry.name, "identity", EMPTY, tuple(sources))
                 single.add(entry.name)
                 continue
             if len(sources) > 1 and entry.merges is not None:
@@ -488,16 +497,16 @@ class Dag(Part):
                 fit = settle(entry.fit, join(at, f"{entry.name}/input_fit"), world)
                 merge = unused(f"{entry.name}_{how}", taken)
                 taken.append(merge)
-                nodes[merge] = Node(merge, how, FrozenDict({} if fit is None else {"fit": fit}), tuple(sources))
+                nodes[merge] = Node(merge, how, EMPTY if fit is None else frozen(("fit",), (fit,)), tuple(sources))
                 sources = [merge]
             nodes[entry.name] = Node(entry.name, piece.op, piece.attributes, tuple(sources))
         for _, ref in self.outputs:
             name = ref.partition(":")[0]
             if name not in alive:  # nothing leads there: say so with a zero, which no path crosses
-                nodes[name] = Node(name, "zero", FrozenDict(), (self.inputs[0],))
+                nodes[name] = Node(name, "zero", EMPTY, (self.inputs[0],))
                 single.add(name)
         outputs = tuple((name, refer(ref)) for name, ref in self.outputs)
-        return Piece(Graph(self.inputs, reaching(list(nodes.values()), outputs), outputs), FrozenDict())
+        return whole(Graph(self.inputs, reaching(list(nodes.values()), outputs), outputs))
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         entries = []

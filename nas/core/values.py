@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from nas.core.errors import GraphError
@@ -115,3 +116,17 @@ class FrozenDict(Mapping[str, Value]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._items!r})"
+
+
+def frozen(names: tuple[str, ...], values: tuple[Value, ...]) -> FrozenDict:
+    """The mapping of names to values; equal ones are one object, so comparing them costs nothing."""
+    return _frozen(names, values, repr(values))
+
+
+@lru_cache(maxsize=100_000)
+def _frozen(names: tuple[str, ...], values: tuple[Value, ...], spelled: str) -> FrozenDict:
+    return FrozenDict(dict(zip(names, values, strict=True)))  # `spelled` keeps 1 and True apart
+
+
+EMPTY = FrozenDict()
+"""The mapping of nothing; one is enough."""
