@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -24,9 +23,9 @@ from typing import Any
 from nas.core import registry
 from nas.core.errors import NASError, RecipeError, RegistryError, nearest
 from nas.core.imports import load_object, spell_object
-from nas.core.profile import InputSpec
 from nas.core.roles import Evaluator, Executor, Strategy
-from nas.core.space import Space, features, image, tokens
+from nas.core.space import Space
+from nas.fields import annotation_of, as_inputs, hint_of, inputs_spec, is_plain, plain, short, typed
 
 HOMES = {
     "space": "search_spaces",
@@ -53,6 +52,8 @@ ROLES: dict[str, tuple[Any, str]] = {
     "strategy": (Strategy, "an object with ask() and tell(trial)"),
     "executor": (Executor, "an object with lookahead, start, submit, next and close"),
 }
+
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 PATHS = ("path", "file", "folder")
 """Fields that name a file: relative ones are looked for beside the recipe first."""
@@ -173,7 +174,7 @@ class PartSpec:
         for name, parameter in self.parameters.items():
             needed = parameter.default is inspect.Parameter.empty and name not in INJECTED[self.kind]
             if needed and name not in self.fields:
-                kind = _annotation(parameter)
+                kind = annotation_of(parameter)
                 raise RecipeError(f"{self.title} needs the field {name!r}{f' ({kind})' if kind else ''}")
         checked = {name: self._typed(name, value) for name, value in self.fields.items()}
         object.__setattr__(self, "fields", checked)
@@ -183,8 +184,8 @@ class PartSpec:
             return as_inputs(value, self.title)
         if name not in self.parameters:
             return value
-        hint, names = _hint(self.factory, name)
-        words = _annotation(self.parameters[name])
+        hint, names = hint_of(self.factory, name)
+        words = annotation_of(self.parameters[name])
         return value if hint is Any else typed(value, hint, f"{self.title}: {name}", words, names)
 
     def make(self, **inject: Any) -> Any:
@@ -207,7 +208,7 @@ class PartSpec:
         if self.kind in ROLES:
             role, words = ROLES[self.kind]
             if not isinstance(made, role):
-                raise RecipeError(f"{self.title} gives {_short(made)}, a {type(made).__name__}; expected {words}")
+                raise RecipeError(f"{self.title} gives {short(made)}, a {type(made).__name__}; expected {words}")
         return made
 
     def _call(self, arguments: Mapping[str, Any], factory: Callable[..., Any] | None = None) -> Any:
@@ -233,8 +234,8 @@ class PartSpec:
                 continue  # a space's inputs and classes follow from the data
             if name == "inputs":
                 value = inputs_spec(value)
-            if _is_plain(value):
-                fields[name] = _plain(value)
+            if is_plain(value):
+                fields[name] = plain(value)
         return {"name": self.label, **fields}
 
     def _default(self, name: str) -> Any:
@@ -259,7 +260,7 @@ class DataSpec(PartSpec):
 
     def spec(self) -> Any:
         """As given; what was read says its complete form (`Data.spec`)."""
-        return _plain(self.given) if _is_plain(self.given) else {"object": self.label}
+        return plain(self.given) if is_plain(self.given) else {"object": self.label}
 
 
 # ---- names and files -------------------------------------------------------------------------------------------------
@@ -319,130 +320,7 @@ def _file_beside(value: Any, base: Path | None) -> Any:
     return str(path.resolve()) if path.exists() else value
 
 
-# ---- types -----------------------------------------------------------------------------------------------------------
-
-_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-def typed(value: Any, hint: Any, where: str, words: str = "", names: Mapping[str, Any] | None = None) -> Any:
-    """`value` as the annotation `hint` has it: a list where a tuple is wanted is one, nothing else is converted.
-
-    words: the annotation as a person reads it. names: what names inside the annotation mean.
-
-    Raises: RecipeError naming `where`, the value and the expected type.
-
-    >>> typed([3, 5], tuple[int, ...], "kernels")
-    (3, 5)
-    >>> typed("3", int, "width")
-    Traceback (most recent call last):
-    nas.core.errors.RecipeError: width is '3'; expected int: input should be a valid integer
-    """
-    from pydantic import ValidationError
-
-    adapter = _adapter(hint, names)
-    if adapter is None:
-        return value
-    try:
-        if _is_json(value):
-            return adapter.validate_json(json.dumps(_plain(value)), strict=True)
-        return adapter.validate_python(value, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = "".join(f"[{step}]" if isinstance(step, int) else "" for step in first["loc"])
-        said = first["msg"][:1].lower() + first["msg"][1:]
-        expected = words or inspect.formatannotation(hint)
-        raise RecipeError(
-            f"{where} is {_short(value)}; expected {expected}: {path + ': ' if path else ''}{said}"
-        ) from None
-
-
-def _adapter(hint: Any, names: Mapping[str, Any] | None) -> Any:
-    """pydantic's checker of an annotation; None for one that only the part itself can check."""
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
-
-    for config in (ConfigDict(arbitrary_types_allowed=True), None):  # some types allow no configuration
-        try:
-            adapter = TypeAdapter(hint, config=config)
-            return adapter if adapter.rebuild(raise_errors=False, _types_namespace=names) is not False else None
-        except PydanticUserError:
-            continue
-    return None
-
-
-def _hint(factory: Any, name: str) -> tuple[Any, dict[str, Any]]:
-    """The annotation of a parameter, and the names that it may use; Any where there is none or it cannot be found."""
-    holder = factory.__init__ if isinstance(factory, type) else factory
-    given = inspect.signature(factory).parameters[name].annotation
-    module = sys.modules.get(getattr(factory, "__module__", ""))
-    names = {**getattr(holder, "__globals__", {}), **(vars(module) if module else {})}
-    if given is inspect.Parameter.empty:
-        return Any, names
-    if not isinstance(given, str):
-        return given, names
-    try:
-        return eval(given, names), names
-    except (NameError, AttributeError, TypeError, SyntaxError):
-        return Any, names  # names that exist for the type checker only
-
-
-def _annotation(parameter: inspect.Parameter) -> str:
-    given = parameter.annotation
-    if given is inspect.Parameter.empty:
-        return ""
-    return given if isinstance(given, str) else inspect.formatannotation(given)
-
-
-def as_inputs(value: Any, where: str) -> Any:
-    """A space's inputs as a recipe says them: `[3, 32, 32]` (an image), `[64]` (features), `{tokens: [L, V]}`, or a
-    mapping of input name to one of these. Raises RecipeError."""
-    if isinstance(value, InputSpec):
-        return value
-    sizes = isinstance(value, list | tuple) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
-    if sizes and len(value) == 3:
-        return image(*value)
-    if sizes and len(value) == 1:
-        return features(*value)
-    if isinstance(value, Mapping) and value:
-        if set(value) == {"tokens"} and isinstance(value["tokens"], list | tuple) and len(value["tokens"]) == 2:
-            return tokens(*value["tokens"])
-        if set(value) <= {"image", "features"} and len(value) == 1:
-            return as_inputs(next(iter(value.values())), where)
-        return {str(name): as_inputs(one, where) for name, one in value.items()}
-    raise RecipeError(
-        f"{where}: inputs is {value!r}; expected [channels, height, width], [features], {{tokens: [length, "
-        "vocabulary]}, or a mapping of input name to one of these"
-    )
-
-
-def inputs_spec(value: Any) -> Any:
-    """The opposite of `as_inputs`."""
-    if isinstance(value, InputSpec):
-        return {"tokens": [value.shape[0], value.vocabulary]} if value.dtype == "int64" else list(value.shape)
-    return {name: inputs_spec(one) for name, one in value.items()} if isinstance(value, Mapping) else value
-
-
 # ---- how things are shown --------------------------------------------------------------------------------------------
-
-
-def _is_plain(value: Any, keys: Any = str | int | float) -> bool:
-    """YAML takes it, with keys of these types."""
-    if isinstance(value, Mapping):
-        return all(isinstance(key, keys) and _is_plain(one, keys) for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(one, keys) for one in value)
-    return value is None or isinstance(value, bool | int | float | str | Path)
-
-
-def _is_json(value: Any) -> bool:
-    return _is_plain(value, str)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def _spelled(thing: Any) -> str | None:
@@ -463,12 +341,7 @@ def _shown(thing: Any) -> str:
         return getattr(thing, "__qualname__", repr(thing))
     if isinstance(thing, Mapping):
         return str(thing.get("name", thing.get("path", "data")))
-    return _short(thing)
-
-
-def _short(thing: Any) -> str:
-    text = repr(thing)
-    return text if len(text) <= 100 else text[:99] + "…"
+    return short(thing)
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ from nas.core.profile import profile
 from nas.core.records import Budget, Candidate, Constraint, Metric, Objective
 from nas.core.roles import Evaluator, Executor, Strategy
 from nas.core.space import Space
-from nas.loading import PartSpec, find_part, inputs_spec
+from nas.fields import inputs_spec
+from nas.loading import PartSpec, find_part
 from nas.recipe import PARTS, Recipe, Source
 
 if TYPE_CHECKING:

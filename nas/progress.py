@@ -121,7 +121,7 @@ class Show:
 
     def _finalist(self, trial: Trial) -> None:
         names = [objective.name for objective in self.standing.objectives]
-        names = [name for name in trial.metrics if name in names or name.startswith("test_accuracy")]
+        names = [name for name in trial.metrics if name in names or name in _tests(trial)]
         told = ", ".join(f"{name} {written(name, trial.metrics[name])}" for name in names) or trial.reason
         line = f"finalist {self.retrained}/{self.finalists} (trial {trial.of} for {trial.budget}): {told}"
         if self.progress is not None:
@@ -145,3 +145,8 @@ class Show:
         if self.hours is not None:
             estimates.append(max(0.0, self.hours * 3600 - seconds))
         return min(estimates) if estimates else None
+
+
+def _tests(trial: Trial) -> list[str]:
+    """Metrics of the test part that say how good a network is."""
+    return [name for name in trial.metrics if name.startswith("test_") and not name.endswith("loss")]

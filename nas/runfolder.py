@@ -12,6 +12,7 @@ A folder can be moved and opened elsewhere. Where a user's original file is stil
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -46,6 +47,9 @@ def check_free(folder: Path) -> None:
     """Raises RecipeError when a new run cannot be kept in `folder`: it holds one, or something of the same name."""
     if folder.exists() and not folder.is_dir():
         raise RecipeError(f"--out {folder} is a file; expected a folder that is new or empty")
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise RecipeError(f"--out {folder} cannot be made: {there} is no folder that may be written to")
     held = [name for name in OURS if (folder / name).exists()]
     if RECIPE in held and STORE not in held:
         raise RecipeError(

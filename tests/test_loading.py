@@ -11,7 +11,8 @@ import pytest
 from nas.core.errors import NASError, RecipeError, RegistryError
 from nas.core.language import one_of, op, seq
 from nas.core.space import Space, features, image, tokens
-from nas.loading import as_inputs, find_part, inputs_spec, load, part_names, typed
+from nas.fields import as_inputs, inputs_spec, typed
+from nas.loading import find_part, load, part_names
 
 FILE = """
     from __future__ import annotations

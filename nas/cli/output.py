@@ -97,12 +97,17 @@ def guarded() -> Iterator[Output]:
             raise
         output.fail(str(error))
         raise typer.Exit(FAILED if output.working else WRONG) from None
-    except KeyboardInterrupt:
-        output.say("stopped")
-        raise typer.Exit(FAILED) from None
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(0) from None
+    except OSError as error:  # a disk that is full, a folder that may not be written to
+        if _DEBUG or error.filename is None:
+            raise
+        output.fail(f"{error.filename}: {error.strerror}")
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        output.say("stopped")
+        raise typer.Exit(FAILED) from None
 
 
 def debugging(wanted: bool) -> None:

@@ -13,7 +13,8 @@ from rich.table import Table
 from nas.cli.output import Output
 from nas.core.errors import GraphError, RecipeError
 from nas.core.space import Space
-from nas.loading import find_part, inputs_spec, load, part_names
+from nas.fields import inputs_spec
+from nas.loading import find_part, load, part_names
 from nas.recipe import parse_yaml
 from results.units import count
 

@@ -43,4 +43,4 @@ def _again(names: Sequence[str], finalists: Iterable[Any]) -> list[str]:
     """Metrics of finalists that are worth a column: objectives that change with training, then those of the test."""
     have = {name for trial in finalists for name in trial.metrics}
     trained = [name for name in names if name in have and name.startswith(("val_", "train_"))]
-    return trained + sorted(name for name in have if name.startswith("test_accuracy") or name == "test_score")
+    return trained + sorted(name for name in have if name.startswith("test_") and not name.endswith("loss"))
