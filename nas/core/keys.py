@@ -76,14 +76,43 @@ def _chained(graph: Graph) -> tuple[Segment, ...] | None:
 
 
 def _cut(rows: Flat) -> tuple[Segment, ...]:
-    """A flat graph cut at every value through which all later values hear of the input."""
+    """The segments of a flat graph."""
     if len(rows.inputs) != 1 or len(rows.outputs) != 1:
-        return (_whole(rows),)
+        return (Segment(_number_whole(rows)[0]),)
+    return tuple(_segment(rows.rows[start:stop], start) for start, stop in _stretches(rows))
+
+
+def canonical_order(rows: Flat) -> Flat:
+    """The same flat graph with its rows in an order that depends on the labelled DAG alone."""
+    count = len(rows.inputs)
+    if count != 1 or len(rows.outputs) != 1:
+        stretches = [(0, len(rows.rows), _number_whole(rows)[1][count:])]
+    else:
+        stretches = [(a, b, _number_segment(rows.rows[a:b], a)[1][1:]) for a, b in _stretches(rows)]
+    order: list[int] = []
+    known = set(range(count))
+    for start, stop, ranks in stretches:
+        left = set(range(start, stop))
+        while left:
+            ready = [place for place in left if known.issuperset(rows.rows[place].operands)]
+            place = min(ready, key=lambda place: ranks[place - start])
+            left.remove(place)
+            known.add(count + place)
+            order.append(place)
+    renumbered = {**{n: n for n in range(count)}, **{count + old: count + new for new, old in enumerate(order)}}
+    moved = tuple(
+        Row(row.address, row.kind, tuple(renumbered[n] for n in row.operands)) for row in (rows.rows[i] for i in order)
+    )
+    return Flat(rows.inputs, moved, tuple((name, renumbered[number]) for name, number in rows.outputs))
+
+
+def _stretches(rows: Flat) -> list[tuple[int, int]]:
+    """Where a flat graph can be cut: after every value through which all later values hear of the input."""
     uses = [0] * (len(rows.rows) + 1)
     for row in rows.rows:
         for operand in row.operands:
             uses[operand] += 1
-    found: list[Segment] = []
+    found: list[tuple[int, int]] = []
     start, alive = 0, 1  # `alive`: values that are still to be used
     for number, row in enumerate(rows.rows, 1):
         for operand in row.operands:
@@ -91,28 +120,31 @@ def _cut(rows: Flat) -> tuple[Segment, ...]:
             alive -= uses[operand] == 0
         alive += 1
         if alive == 1:
-            found.append(_segment(rows.rows[start:number], start))
+            found.append((start, number))
             start = number
-    return tuple(found)
+    return found
 
 
 def _segment(rows: Sequence[Row], start: int) -> Segment:
     kinds = [row.kind for row in rows]
     if len(rows) == 1 and len(rows[0].operands) == 1:
         return Segment(kinds[0].label, kinds[0].idempotent, kinds[0].silent)
+    return Segment(_number_segment(rows, start)[0])
+
+
+def _number_segment(rows: Sequence[Row], start: int) -> tuple[str, tuple[int, ...]]:
     operands = tuple(tuple(number - start for number in row.operands) for row in rows)
-    labels = ("input", *(kind.label for kind in kinds))
-    text = _numbered(labels, ((), *operands), (False, *(kind.commutes for kind in kinds)), ())
-    return Segment(text)
+    labels = ("input", *(row.kind.label for row in rows))
+    return _numbered(labels, ((), *operands), (False, *(row.kind.commutes for row in rows)), ())
 
 
-def _whole(rows: Flat) -> Segment:
+def _number_whole(rows: Flat) -> tuple[str, tuple[int, ...]]:
     count = len(rows.inputs)
     kinds = [row.kind for row in rows.rows]
     labels = (*(f"input {place}" for place in range(count)), *(kind.label for kind in kinds))
     operands = (*((),) * count, *(row.operands for row in rows.rows))
     commutes = (*(False,) * count, *(kind.commutes for kind in kinds))
-    return Segment(_numbered(labels, operands, commutes, rows.outputs))
+    return _numbered(labels, operands, commutes, rows.outputs)
 
 
 @lru_cache(maxsize=100_000)
@@ -121,8 +153,8 @@ def _numbered(
     operands: tuple[tuple[int, ...], ...],
     commutes: tuple[bool, ...],
     outputs: tuple[tuple[str, int], ...],
-) -> str:
-    """The canonical text of a labelled DAG.
+) -> tuple[str, tuple[int, ...]]:
+    """The canonical text of a labelled DAG, and the canonical number of each node.
 
     Colour refinement numbers the nodes. Where some still look alike, each of them is tried as the first, and the
     smallest text is kept, so symmetric graphs get one text too. Nodes whose first tries agree are images of each other,
@@ -162,10 +194,10 @@ def _numbered(
     def first_alike(ranks: list[int]) -> int | None:
         return min((rank for rank, count in Counter(ranks).items() if count > 1), default=None)
 
-    def search(ranks: list[int]) -> str:
+    def search(ranks: list[int]) -> tuple[str, tuple[int, ...]]:
         alike = first_alike(ranks)
         if alike is None:
-            return write(ranks)
+            return write(ranks), tuple(ranks)
         tries = {first_try(apart): apart for apart in individualised(ranks, alike)}
         return min(search(apart) for apart in tries.values())
 
