@@ -55,9 +55,9 @@ def search(
 
     Raises: NASError before anything runs for everything that is wrong with the request.
 
-    >>> search(space="nas_bench_201", objectives={"val_accurcy": "max"}, data="digits", budget={"trials": 3})
+    >>> search(space="cnn", data="digits", objectives={"val_acc": "max"}, budget={"trials": 3})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    nas.core.errors.ShapeError: ...
+    nas.core.errors.RecipeError: objectives: evaluator 'train' reports no 'val_acc'; did you mean 'val_accuracy'? ...
     """
     return _seen_through(begin(recipe, out=out, sets=sets, **keys), on_event, progress)
 

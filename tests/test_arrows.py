@@ -90,7 +90,13 @@ def test_what_counts_as_wrong(module: str, imported: str, expected: bool) -> Non
 
 
 HEAVY = {
-    "torch": ("nas/core/build.py", "nas/core/modules.py", "evaluators/training/", "results/export/"),
+    "torch": (
+        "nas/core/build.py",
+        "nas/core/modules.py",
+        "nas/core/probe.py",
+        "evaluators/training/",
+        "results/export/",
+    ),
     "ray": (),
     "optuna": (),
     "pandas": ("results/frame.py",),
