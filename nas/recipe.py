@@ -242,6 +242,25 @@ _Loader.add_implicit_resolver(
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that YAML 1.1 or `_Loader` would read as something else."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeLoader.yaml_implicit_resolvers.get(first, []), *_Loader.yaml_implicit_resolvers.get(first, [])]
+    for first in {*yaml.SafeLoader.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+def write_yaml(value: Any) -> str:
+    """`value` as YAML that `parse_yaml` reads as the same value, keys in their order.
+
+    >>> parse_yaml(write_yaml({"a": "1e3", "b": "no", "c": [1, 2.5, None]}), "x")[0]
+    {'a': '1e3', 'b': 'no', 'c': [1, 2.5, None]}
+    """
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+
+
 def parse_yaml(text: str, name: str) -> tuple[Any, dict[tuple[str, ...], int]]:
     """The value of a YAML text, and the line of each key. Raises RecipeError with line and column."""
     lines: dict[tuple[str, ...], int] = {}

@@ -20,10 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nas.core.errors import RecipeError, StoreError, nearest
-from nas.recipe import Source, read
+from nas.recipe import Source, read, write_yaml
 
 RECIPE = "recipe.yaml"
 STORE = "store.sqlite"
@@ -77,7 +75,7 @@ def begin(folder: Path, resolved: Mapping[str, Any]) -> dict[str, str]:
 def write_recipe(folder: Path, resolved: Mapping[str, Any], copies: Mapping[str, str]) -> None:
     """Write the recipe; files of the user's are named by their copies."""
     local = {original: place for place, original in copies.items()}
-    text = yaml.safe_dump(_renamed(resolved, local), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    text = write_yaml(_renamed(resolved, local))
     (folder / RECIPE).write_text(f"# The recipe of this run, with every default in it.\n{text}", encoding="utf-8")
 
 
