@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 10.0
 """Time between plain lines, where there is no terminal."""
 REFRESH_SECONDS = 0.1
+FEW = 4
+"""Trials of this session before the time left is estimated: the first ones wait for workers to start."""
 
 
 class Standing:
@@ -140,7 +142,7 @@ class Show:
 
     def _left(self, rate: float, seconds: float) -> float | None:
         estimates = []
-        if self.trials is not None and rate > 0:
+        if self.trials is not None and self.seen - self.replayed >= FEW:
             estimates.append((self.trials - self.seen) / rate)
         if self.hours is not None:
             estimates.append(max(0.0, self.hours * 3600 - seconds))
