@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: search test check format setup
 search: $(READY)          ## a whole search on handwritten digits, ending in a trained network and a report
-	$(BIN)/nas search examples/digits.yaml --out runs/digits
+	$(BIN)/nas search examples/digits.yaml
 
 test: $(READY)            ## style, types, tests
 	$(BIN)/ruff check .
