@@ -96,7 +96,7 @@ def find_part(kind: str, spec: Any, *, base: Path | None = None) -> PartSpec:
     else:
         name, fields = spec, {}
     if isinstance(name, str):
-        label, asked, thing = _label(name, base), name, _named(kind, name, base)
+        asked, thing, label = name, _named(kind, name, base), _label(name, base)
     elif name is None or isinstance(name, bool | int | float | list | tuple | Mapping):
         raise RecipeError(
             f"{kind}: {name!r} is a {type(name).__name__}; expected a name, 'path/file.py:name', or a mapping with a "
@@ -273,11 +273,22 @@ def _named(kind: str, name: str, base: Path | None) -> Any:
             raise RecipeError(f"{kind}: {name!r} names a file; say which part in it, as in '{name}:name'")
         return registry.get(kind, name)
     if place.endswith(".py"):
-        file = user_file(place, base)
+        try:
+            file = user_file(place, base)
+        except RegistryError as missing:
+            return _copied(name, missing)
         if str(file.parent) not in sys.path:
             sys.path.append(str(file.parent))  # so that it may import the files beside it, in workers too
         return load_object(f"{file}:{name.rpartition(':')[2]}")
     return load_object(name, base)
+
+
+def _copied(name: str, missing: RegistryError) -> Any:
+    """What `name` names in a run's own copy of a file that is gone. Raises `missing` where there is none."""
+    try:
+        return load_object(name)
+    except RegistryError as error:
+        raise (missing if "there is no file" in str(error) else error) from None
 
 
 def user_file(place: str, base: Path | None = None) -> Path:
@@ -298,7 +309,12 @@ def user_file(place: str, base: Path | None = None) -> Path:
 
 def _label(name: str, base: Path | None) -> str:
     place, colon, thing = name.rpartition(":")
-    return f"{user_file(place, base)}:{thing}" if colon and place.endswith(".py") else name
+    if not colon or not place.endswith(".py"):
+        return name
+    try:
+        return f"{user_file(place, base)}:{thing}"
+    except RegistryError:
+        return name
 
 
 def _beside(spec: Any, base: Path | None) -> Any:

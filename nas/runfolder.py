@@ -33,12 +33,22 @@ OURS = (RECIPE, STORE, REPORT, BEST, CODE, "trials")
 _NAMED = re.compile(r"(.+\.py):([\w.]+)")
 
 
-def next_free(name: str, root: Path = Path("runs")) -> Path:
-    """`runs/NAME-1`, or with the first number that is not taken."""
+def make_next(name: str, root: Path = Path("runs")) -> Path:
+    """Make the folder `runs/NAME-1`, or the one with the first number that is not taken, and return its path.
+
+    It is made at once, so that two searches that begin together do not take the same. Raises RecipeError.
+    """
     number = 1
-    while (root / f"{name}-{number}").exists():
-        number += 1
-    return root / f"{name}-{number}"
+    while True:
+        folder = root / f"{name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise RecipeError(f"{folder} cannot be made ({error.strerror}); name a folder with --out") from error
+        else:
+            return folder
 
 
 def check_free(folder: Path) -> None:
@@ -65,16 +75,23 @@ def begin(folder: Path, resolved: Mapping[str, Any]) -> dict[str, str]:
     """Make the folder, copy the user's files, write the recipe.
 
     Returns: place in the folder → original file, for each copy.
+
+    Raises: RecipeError when another search took the folder meanwhile.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / RECIPE).touch(exist_ok=False)
+    except FileExistsError:
+        raise RecipeError(f"{folder} was taken by another search just now; name another folder") from None
     copies = _copy_code(folder, resolved)
     write_recipe(folder, resolved, copies)
     return copies
 
 
-def write_recipe(folder: Path, resolved: Mapping[str, Any], copies: Mapping[str, str]) -> None:
-    """Write the recipe; files of the user's are named by their copies."""
+def write_recipe(folder: Path, resolved: Mapping[str, Any], copies: Mapping[str, str], directory: str = "") -> None:
+    """Write the recipe; files of the user's are named by their copies. directory: where the run was begun."""
     local = {original: place for place, original in copies.items()}
+    local |= {_spelled(original, directory): place for place, original in copies.items()}
     text = write_yaml(_renamed(resolved, local))
     (folder / RECIPE).write_text(f"# The recipe of this run, with every default in it.\n{text}", encoding="utf-8")
 
@@ -92,11 +109,17 @@ def find(folder: str | Path) -> Path:
     )
 
 
-def read_recipe(folder: Path, copies: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
-    """The recipe of a run. The user's files are named by their originals where these are still there."""
+def read_recipe(folder: Path, copies: Mapping[str, str], directory: str = "") -> tuple[dict[str, Any], Source]:
+    """The recipe of a run. The user's files are named as when it was begun; `use_code` finds those that are gone."""
     given, source = read(folder / RECIPE)
-    there = {place: original for place, original in copies.items() if Path(original).is_file()}
-    return _renamed(given, there), source
+    names = {p: o if Path(o).is_file() else _spelled(o, directory) for p, o in copies.items()}
+    return _renamed(given, names), Source(source.name, source.lines)
+
+
+def _spelled(original: str, directory: str) -> str:
+    """A file as `nas.core.imports` spelled it for a process that worked in `directory`."""
+    path = Path(original)
+    return str(path.relative_to(directory)) if directory and path.is_relative_to(directory) else original
 
 
 def use_code(folder: Path) -> None:

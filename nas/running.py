@@ -105,14 +105,14 @@ def begin(
     sets: tuple[str, ...] | list[str] = (),
     **keys: Any,
 ) -> Session:
-    """A search that is checked and ready to run; nothing is written yet. Raises as `search` does."""
+    """A search that is checked and ready to run; nothing but its folder is made yet. Raises as `search` does."""
     given, source = _given(recipe, keys)
     given, source = change(given, sets, source)
     wanted = parse(given, source)
     if out is not None:
         runfolder.check_free(Path(out))
     plan = make_plan(wanted, source)
-    return Session(plan, Path(out) if out is not None else runfolder.next_free(wanted.title))
+    return Session(plan, Path(out) if out is not None else runfolder.make_next(wanted.title))
 
 
 def go_on(folder: str | Path, *, sets: tuple[str, ...] | list[str] = (), **keys: Any) -> Session:
@@ -124,7 +124,7 @@ def go_on(folder: str | Path, *, sets: tuple[str, ...] | list[str] = (), **keys:
         facts = dict(store.facts())
     copies = facts.get("code", {})
     runfolder.use_code(path)
-    given, source = runfolder.read_recipe(path, copies)
+    given, source = runfolder.read_recipe(path, copies, facts.get("directory", ""))
     for key in [*keys, *(text.partition("=")[0].split(".")[0] for text in sets)]:
         was_object = isinstance(given.get(key), Mapping) and set(given[key]) == {"object"}
         if key not in CHANGEABLE and not was_object:
@@ -202,7 +202,7 @@ class Session:
                 store.note(name, value)
         else:
             store = results.store.SqlStore.open(folder)
-            runfolder.write_recipe(folder, plan.resolved(), self.facts.get("code", {}))
+            runfolder.write_recipe(folder, plan.resolved(), self.facts.get("code", {}), self.facts.get("directory", ""))
         with store, self._showing(on_event, progress) as told, _in((self.facts or {}).get("directory")):
             store.note("recipe", plan.resolved())
             store.note("stop_reason", "")

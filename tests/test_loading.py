@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from nas.core.errors import NASError, RecipeError, RegistryError
+from nas.core.imports import spell_object
 from nas.core.language import one_of, op, seq
 from nas.core.space import Space, features, image, tokens
 from nas.fields import as_inputs, inputs_spec, typed
@@ -109,6 +111,20 @@ def test_a_users_file_may_import_the_files_beside_it(tmp_path: Path) -> None:
         "from beside_it import PART\nfrom nas import Space, image\nspace = Space(PART, image(1, 8, 8), 2)\n"
     )
     assert load("space", "needs.py:space", base=tmp_path).size() == 1
+
+
+def test_a_copy_stands_for_a_file_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = find_part("strategy", {"name": "own.py:Search", "shots": 5}, base=folder)
+    (folder / "code").mkdir()
+    (folder / "own.py").rename(folder / "code/moved_own.py")
+    monkeypatch.setattr("sys.path", [*sys.path, str(folder / "code")])
+    gone = f"{folder}/moved_own.py"
+    after = find_part("strategy", {"name": f"{gone}:Search", "shots": 5})
+    assert after.label == f"{gone}:Search"
+    assert spell_object(after.factory) == f"{gone}:Search"
+    assert after.fields == before.fields
+    with pytest.raises(RegistryError, match="there is no file"):
+        find_part("strategy", f"{folder}/never.py:Search")
 
 
 @pytest.mark.parametrize(
