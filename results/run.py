@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import StoreError
+from nas.core.errors import ExportError, StoreError
 from nas.core.profile import InputSpec
 from nas.core.records import Objective, Trial
 from results.front import Front
@@ -115,13 +115,14 @@ class Run:
 
         return write_report(self, path)
 
-    def export(self, trial: Trial | Row | int, to: str | os.PathLike[str]) -> Exported:
+    def export(self, trial: Trial | Row | int, to: str | os.PathLike[str], *, untrained: bool = False) -> Exported:
         """Write a trial's network as an ordinary torch module into the folder `to`, with the weights that the run kept.
 
-        A trial that took its numbers from the cache has the weights of the one that it reuses. Where none were kept the
-        network starts untrained, and the notes of what is returned say so.
+        A trial that took its numbers from the cache has the weights of the one that it reuses. untrained: where none
+        were kept, write the network with fresh weights; the notes of what is returned say so.
 
-        Raises: StoreError when there is no such trial, or the run does not say what its networks take; ExportError.
+        Raises: StoreError when there is no such trial, or the run does not say what its networks take; ExportError
+            when no weights were kept and `untrained` is not said.
         """
         from results.export import export
 
@@ -129,6 +130,12 @@ class Run:
         if inputs is None:
             raise StoreError(f"{self} does not say what its networks take (the fact 'inputs'); it cannot be exported")
         weights = self._weights(whole)
+        if weights is None and not untrained:
+            held = ", ".join(str(t.id) for t in self.front if self._weights(t) is not None)
+            raise ExportError(
+                f"{self} kept no weights of trial {whole.id} ({f'it has those of {held}' if held else 'it has none'}); "
+                "say untrained (nas export … --untrained) for the network with fresh weights"
+            )
         noted = facts.get("data")
         data: Mapping[str, Any] = noted if isinstance(noted, Mapping) else {}
         about = {

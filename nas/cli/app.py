@@ -105,13 +105,16 @@ def export(
     folder: Folder,
     trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.", show_default=False)],
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="A new folder.", show_default=False)],
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Fresh weights where the run kept none of this trial.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a network as a plain torch module."""
     with guarded() as out_:
         from nas.cli.looking import export as work
 
-        work(out_, folder, trial, to, json)
+        work(out_, folder, trial, to, untrained, json)
 
 
 @app.command()

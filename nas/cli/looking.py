@@ -47,7 +47,7 @@ def report(output: Output, folder: Path, open_: bool, json: bool) -> None:
             output.warn(f"no browser could be opened; open {path} yourself")
 
 
-def export(output: Output, folder: Path, trial: int, to: Path, json: bool) -> None:
+def export(output: Output, folder: Path, trial: int, to: Path, untrained: bool, json: bool) -> None:
     """Write a network. Where a finalist was made of the trial, its weights are the ones that were trained longer."""
     with running.open(folder) as run:
         ids = {row.id for row in run.rows}
@@ -56,17 +56,16 @@ def export(output: Output, folder: Path, trial: int, to: Path, json: bool) -> No
             raise StoreError(f"{folder} holds no trial {trial}; {known}; on the front: {_ids(run)}")
         again = run.finalists.get(trial)
         chosen = again.id if again is not None and again.complete else trial
-        output.working = True
         if chosen != trial:
             output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")
-        made = run.export(chosen, to)
+        made = run.export(chosen, to, untrained=untrained)
+    for note in made.notes:
+        output.say(note)
     if json:
         output.result({"folder": str(to), "files": list(made.files), "max_abs_difference": made.max_abs_difference})
         return
     output.show(f"{to}: {', '.join(made.files)}")
     output.say(f"reloaded in a fresh process; largest difference of an output: {made.max_abs_difference}")
-    for note in made.notes:
-        output.say(note)
 
 
 def _objectives(run: Any, x: str | None, y: str | None) -> tuple[Objective, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -50,8 +51,9 @@ class Output:
 
     def result(self, value: Any) -> None:
         """A result as JSON: the only thing that goes to standard output."""
-        sys.stdout.write(json.dumps(value, default=_plain) + "\n")
-        sys.stdout.flush()
+        stream = _RESULTS or sys.stdout
+        stream.write(json.dumps(value, default=_plain) + "\n")
+        stream.flush()
 
     def show(self, thing: RenderableType) -> None:
         """A result for a person."""
@@ -73,8 +75,8 @@ class Output:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else WIDTH)
+    stream = sys.stderr if stderr else _RESULTS or sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else WIDTH, markup=False, emoji=False)
 
 
 def _plain(value: Any) -> Any:
@@ -91,7 +93,8 @@ def guarded() -> Iterator[Output]:
     """A command's work. What the engine refuses becomes an `error:` block on standard error and an exit code."""
     output = Output()
     try:
-        yield output
+        with _results_apart():
+            yield output
     except NASError as error:
         if _DEBUG:
             raise
@@ -108,6 +111,33 @@ def guarded() -> Iterator[Output]:
     except KeyboardInterrupt:
         output.say("stopped")
         raise typer.Exit(FAILED) from None
+
+
+_RESULTS: TextIO | None = None
+"""Where results go while what users' code prints is kept out of them."""
+
+
+@contextmanager
+def _results_apart() -> Iterator[None]:
+    """Whatever writes to standard output while a command works writes to standard error, but for the results."""
+    global _RESULTS
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError, AttributeError):  # a stream without a file, as under a test runner
+        yield
+        return
+    sys.stdout.flush()
+    held, python = os.dup(number), sys.stdout
+    try:
+        _RESULTS = open(held, "w", encoding=python.encoding, closefd=False)  # noqa: SIM115 - closed below, by number
+        os.dup2(sys.stderr.fileno(), number)
+        yield
+    finally:
+        _RESULTS.flush()
+        python.flush()
+        os.dup2(held, number)
+        os.close(held)
+        _RESULTS = None
 
 
 def debugging(wanted: bool) -> None:

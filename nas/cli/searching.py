@@ -124,10 +124,12 @@ def _say_next(output: Output, session: running.Session, run: Any, folder: Path) 
     if session.report is not None:
         output.say(f"The report is {folder}/{session.report.name}")
     pick = next((trial for trial in (run.front.knee(), *run.front) if trial.id != taken), run.front[0])
+    fresh = "" if getattr(session.plan.evaluator, "writes_files", False) else " --untrained"
     more = 2 * (session.plan.recipe.budget.trials or max(1, len(run.rows)))
+    which = "a" if taken is None else "another"
     steps = {
         f"nas report {folder} --open": "look at the front and at the networks on it",
-        f"nas export {folder} {pick.id} --to net-{pick.id}": f"take {'a' if taken is None else 'another'} network home",
+        f"nas export {folder} {pick.id} --to net-{pick.id}{fresh}": f"take {which} network home",
         f"nas resume {folder} --set budget.trials={more}": "search on",
     }
     wide = max(map(len, steps))

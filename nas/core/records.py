@@ -133,6 +133,16 @@ class Constraint:
         return f"{self.name} {self.relation} {self.bound:g}"
 
 
+def _plain_number(value: Any) -> Any:
+    """A number of numpy or torch as Python's own; anything else as it is."""
+    if isinstance(value, bool | int | float) or not callable(getattr(value, "item", None)):
+        return value
+    try:
+        return value.item()
+    except (TypeError, ValueError, RuntimeError):  # more than one number
+        return value
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What an evaluation found.
@@ -151,10 +161,15 @@ class Measurement:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in self.metrics.items():
+        plain = {name: _plain_number(value) for name, value in self.metrics.items()}
+        for name, value in plain.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise EvaluationError(f"metric {name!r} is {value!r}; a measurement holds finite numbers only")
-        object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        seconds = _plain_number(self.seconds)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+            raise EvaluationError(f"the second field of a measurement is its seconds, a finite number; got {seconds!r}")
+        object.__setattr__(self, "seconds", float(seconds))
+        object.__setattr__(self, "metrics", MappingProxyType(plain))
         object.__setattr__(self, "curve", tuple(self.curve))
 
     def __reduce__(self) -> tuple[Any, ...]:

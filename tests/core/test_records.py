@@ -164,3 +164,18 @@ def test_trials() -> None:
     assert (failed.complete, dict(failed.metrics)) == (False, {})
     assert pickle.loads(pickle.dumps(failed)) == failed
     assert [str(status) for status in Status] == ["complete", "pruned", "infeasible", "failed"]
+
+
+def test_numbers_of_numpy_and_torch_are_numbers() -> None:
+    import numpy as np
+
+    made = Measurement({"a": np.float32(0.5), "b": np.int64(3)}, np.float64(1.5))
+    assert dict(made.metrics) == {"a": 0.5, "b": 3}
+    assert type(made.metrics["a"]) is float
+    assert made.seconds == 1.5
+
+
+@pytest.mark.parametrize("seconds", [Budget(1), "fast", float("nan"), True])
+def test_the_seconds_of_a_measurement_are_a_number(seconds: object) -> None:
+    with pytest.raises(EvaluationError, match="second field of a measurement is its seconds"):
+        Measurement({"a": 1.0}, seconds)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nas.core.build import build
-from nas.core.errors import StoreError
+from nas.core.errors import ExportError, StoreError
 from nas.core.graph import Node, chain
 from nas.core.records import Objective, Status
 from results.export import Exported
@@ -109,7 +109,9 @@ def test_what_an_export_lacks_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("results.export.export", quick)
     with exportable(tmp_path / "run") as run:
-        notes = run.export(2, tmp_path / "net").notes
+        with pytest.raises(ExportError, match=r"kept no weights of trial 2 .* --untrained"):
+            run.export(2, tmp_path / "net")
+        notes = run.export(2, tmp_path / "net", untrained=True).notes
         assert given["weights"] is None
         assert notes[:2] == ("a note", "the weights are untrained: the run kept none of trial 2")
         damaged = tmp_path / "run" / "trials" / "2" / "weights.safetensors"
