@@ -8,6 +8,7 @@
     ├── RegistryError(LookupError)     a name that is unknown, or registered twice
     ├── DataError(ValueError)          data that is missing, damaged or does not fit the request
     ├── EvaluationError(RuntimeError)  an evaluation that broke; the controller records it and goes on
+    ├── StrategyError(RuntimeError)    a strategy that broke, or proposed what is no candidate of the space
     ├── StoreError(RuntimeError)       a run's database that cannot be used
     └── ExportError(RuntimeError)      a network that could not be written or did not reload equal
 
@@ -50,6 +51,10 @@ class DataError(NASError, ValueError):
 
 class EvaluationError(NASError, RuntimeError):
     """An evaluation that broke: a fact about the attempt, not about the candidate's worth."""
+
+
+class StrategyError(NASError, RuntimeError):
+    """A strategy that broke, or that proposed what is no candidate of the space: the search cannot go on."""
 
 
 class StoreError(NASError, RuntimeError):

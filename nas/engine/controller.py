@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.errors import NotInSpaceError, RecipeError, StoreError, StrategyError, nearest
+from nas.core.graph import Graph
 from nas.core.keys import evaluation_key
 from nas.core.records import (
     Budget,
     Candidate,
     Constraint,
+    Decisions,
     Measurement,
     Objective,
     Status,
@@ -28,6 +30,7 @@ from nas.core.records import (
 )
 from nas.core.roles import Done, Evaluator, Executor, Job, Store, Strategy
 from nas.core.seeds import derive
+from nas.engine import faults
 from nas.engine.feasibility import Cost, Feasibility, broken
 from nas.engine.interrupts import Interrupts
 from nas.engine.pareto import by_front
@@ -122,7 +125,8 @@ class Controller:
     def run(self) -> Outcome:
         """Search until a limit is reached or somebody interrupts.
 
-        Raises: StoreError when the store holds trials that this strategy does not propose.
+        Raises: StoreError when the store holds trials that this strategy does not propose. StrategyError when the
+            strategy breaks, or proposes what is no candidate of the space.
         """
         with Interrupts() as interrupts:
             session = _Session(self, interrupts)
@@ -174,6 +178,7 @@ class _Session:
     ended: dict[int, Trial] = field(default_factory=dict)
     known: dict[str, _Known] = field(default_factory=dict)
     complete: list[Trial] = field(default_factory=list)
+    checked: set[str] = field(default_factory=set)
     told: int = 0
     next_id: int = 0
     outcome: Outcome = Outcome()
@@ -211,7 +216,7 @@ class _Session:
             reason = self._limit(number)
             if reason:
                 break
-            candidate = plan.strategy.ask()
+            candidate = self._ask()
             if candidate is None:
                 reason = "exhausted"
                 break
@@ -249,7 +254,7 @@ class _Session:
                 self._collect(self.plan.executor.next())
             trial = self.ended.pop(self.told)
             self.told += 1
-            self.plan.strategy.tell(trial)
+            self._inform(trial)
             now = self.outcome
             self.outcome = replace(
                 now,
@@ -259,6 +264,61 @@ class _Session:
                 infeasible=now.infeasible + (trial.status is Status.INFEASIBLE),
                 failed=now.failed + (trial.status is Status.FAILED),
             )
+
+    def _ask(self) -> Candidate | None:
+        """What the strategy proposes, looked at. Raises StrategyError."""
+        strategy = self.plan.strategy
+        try:
+            proposed: object = strategy.ask()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self._broke("ask", error) from error
+        if proposed is None:
+            return None
+        who = f"strategy {faults.name(strategy)}: ask() gave"
+        if not isinstance(proposed, Candidate):
+            raise StrategyError(f"{who} {faults.shown(proposed)}; expected a Candidate or None; {_MEND}")
+        for name, value, kind in (("decisions", proposed.decisions, Decisions), ("graph", proposed.graph, Graph)):
+            if not isinstance(value, kind):
+                raise StrategyError(
+                    f"{who} a Candidate whose {name} is {faults.shown(value)}; make candidates with the space's "
+                    f"sample, mutate or decide; {_MEND}"
+                )
+        try:
+            self._check_belongs(proposed)
+        except NotInSpaceError as error:
+            raise StrategyError(
+                f"{who} {_short(proposed)}, which is no candidate of the space: {error}; {_MEND}"
+            ) from error
+        return proposed
+
+    def _check_belongs(self, candidate: Candidate) -> None:
+        """Raises NotInSpaceError for a candidate of another space; each is looked at once."""
+        space, key = self.plan.space, candidate.decisions.text
+        if space is None or key in self.checked:
+            return
+        space.check(candidate.decisions)
+        if tuple(candidate.graph.inputs) != tuple(space.inputs):
+            raise NotInSpaceError(
+                f"its graph has the inputs {list(candidate.graph.inputs)}, the space has {list(space.inputs)}"
+            )
+        self.checked.add(key)
+
+    def _inform(self, trial: Trial) -> None:
+        try:
+            self.plan.strategy.tell(trial)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self._broke("tell", error) from error
+
+    def _broke(self, method: str, error: BaseException) -> StrategyError:
+        strategy = self.plan.strategy
+        return StrategyError(
+            f"strategy {faults.name(strategy)} failed in {method}{faults.line(strategy, error)}: "
+            f"{faults.one_line(error)}; {_MEND}"
+        )
 
     def _place(self, number: int, trial_id: int, candidate: Candidate) -> None:
         """Bring a new trial on its way: recorded before, infeasible, known, waiting for an equal one, or evaluated."""
@@ -439,6 +499,9 @@ _CHANGED = (
     "the space, the strategy, its fields, the seed or the code differ from those that made this run: resume with the "
     "same ones, or search in a new folder"
 )
+
+
+_MEND = "mend it and go on with nas resume"
 
 
 def _short(candidate: Candidate) -> str:

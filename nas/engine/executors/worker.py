@@ -10,13 +10,13 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 from nas.core.roles import Done
-from nas.engine.executors.attempt import attempt, one_line
+from nas.engine.executors.attempt import attempt
 from nas.engine.executors.shipping import unpack
+from nas.engine.faults import one_line, story
 
 IN_WORKER = "ESPALIER_WORKER"
 """Environment variable that is set in workers: a search started in one would start workers without end."""
@@ -41,12 +41,16 @@ def serve(connection: Connection) -> None:
             connection.send(done)
         except Exception as error:
             reason = f"the measurement cannot be sent back: {one_line(error)}"
-            connection.send(Done(job.id, None, done.seconds, reason, traceback.format_exc()))
+            connection.send(Done(job.id, None, done.seconds, reason, story(error)))
 
 
 def _end_with_parent() -> None:
-    """Standard input is a pipe that the parent holds open and never writes to."""
-    sys.stdin.buffer.read()
+    """Standard input is a pipe that the parent holds open and never writes to.
+
+    It is not read through `sys.stdin`, whose lock a process that ends while this thread waits cannot take.
+    """
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

@@ -246,19 +246,22 @@ class Odd(Probe):
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Any:
         if candidate.decisions["rest/times"] == 1:
             return {"val_accuracy": 1.0}
-        return Measurement({"val_accuracy": 1.0}, notes={"bad": lambda: None})
+        if candidate.decisions["rest/times"] == 2:
+            return Measurement({"val_accuracy": 1.0}, notes={"bad": lambda: None})
+        return Measurement({"val_accuracy": type("Local", (float,), {"__reduce__": lambda self: 1 / 0})(1.0)})
 
 
 def test_odd_measurements_are_reasons():
-    one, two = (next(c for c in CANDIDATES if c.decisions["rest/times"] == n) for n in (1, 2))
+    three = [next(c for c in CANDIDATES if c.decisions["rest/times"] == n) for n in (1, 2, 3)]
     executor = Local(workers=1)
     executor.start(Odd())
     try:
-        found = _run(executor, [one, two])
+        found = _run(executor, three)
     finally:
         executor.close()
-    assert found[0].reason.startswith("TypeError: evaluate() returned dict; expected")
-    assert found[1].reason.startswith("the measurement cannot be sent back")
+    assert found[0].reason.endswith("expected a nas.core.records.Measurement")
+    assert "whose notes['bad'] is <function" in found[1].reason
+    assert found[2].reason.startswith("the measurement cannot be sent back")
 
 
 def test_auto_is_no_more_than_the_window():
