@@ -80,7 +80,7 @@ class Recipe(BaseModel):
     """
 
     model_config = _STRICT
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None
+    name: Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")] | None = None
     space: Any
     data: Any = None
     evaluator: Any = "train"
@@ -224,15 +224,20 @@ def read(path: str | Path) -> tuple[dict[str, Any], Source]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: 1e-3 is a number, `no` is a text, and a key stands once."""
+    """YAML as people mean it: 1e-3 is a number, `no` and `1:30` are texts, 010 is ten, and a key stands once."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in rows if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float",
+                                                                   "tag:yaml.org,2002:int",
                                                                    "tag:yaml.org,2002:timestamp")]
     for first, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }  # fmt: skip
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9][0-9_]*$"), "-+0123456789")
+_Loader.add_constructor(
+    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node).replace("_", ""))
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
@@ -266,11 +271,19 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[tuple[str, ...], int]]:
     lines: dict[tuple[str, ...], int] = {}
     try:
         loader = _Loader(text)
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise RecipeError(f"{name}: a recipe takes no YAML aliases (`*name`); write the value out")
         node = loader.get_single_node()
         if node is None:
             return None, lines
         _walk(node, (), lines, name)
         return loader.construct_document(node), lines
+    except RecursionError:
+        raise RecipeError(f"{name}: this is nested too deeply to be a recipe") from None
+    except ValueError as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"{name}: a value cannot be read: {error}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
