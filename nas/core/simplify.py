@@ -139,6 +139,7 @@ class _Maker:
         self.rows: list[Row] = []
         self.seen: dict[tuple[str, tuple[int, ...]], int] = {}
         self.scope = len(inputs)
+        self.sources: dict[int, list[int]] = {}
 
     def row(self, number: int) -> Row | None:
         """The row with a number; None for an input."""
@@ -163,6 +164,16 @@ class _Maker:
             self.seen[key] = len(self.inputs) + len(self.rows)
         self.rows.append(Row(address, kind, operands))
         return len(self.inputs) + len(self.rows) - 1
+
+    def shape_source(self, number: int) -> int:
+        """The value from which this one has its shape, as far back as all operands agree on it."""
+        known = self.sources.setdefault(self.scope, [])  # of the numbers from the scope on
+        for here in range(self.scope + len(known), number + 1):
+            row = self.rows[here - len(self.inputs)]
+            alike = (row.operands if row.kind.commutes else row.operands[:1]) if row.kind.same_shape else (here,)
+            found = {known[n - self.scope] if self.scope <= n < here else n for n in alike}
+            known.append(found.pop() if len(found) == 1 else here)
+        return known[number - self.scope] if number >= self.scope else number
 
     def include(self, inner: Flat, operands: Sequence[int], prefix: str) -> tuple[int, ...]:
         """Take over the rows of a nested graph; return the numbers of its outputs."""
@@ -228,22 +239,24 @@ def drop_zero_terms(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Fou
     if kind.op != "add" or not kind.commutes:
         return None
     left = tuple(number for number in operands if not _is_zero(maker, number))
-    if not left and len(operands) > 1:
-        return operands[0]
-    return (kind, left) if 0 < len(left) < len(operands) else None
+    if not left:
+        return _one_zero(operands)
+    return (kind, left) if len(left) < len(operands) else None
 
 
 def absorb_zero_factor(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """mul(x, 0) = 0."""
     if kind.op != "mul" or not kind.commutes:
         return None
-    return next((number for number in operands if _is_zero(maker, number)), None)
+    zeros = tuple(number for number in operands if _is_zero(maker, number))
+    found = _one_zero(zeros)
+    return found if found is not None or not 0 < len(zeros) < len(operands) else (kind, zeros)
 
 
 def pass_zero(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """f(0) = 0 where f maps zeros to zeros and keeps the shape, so it is the same zeros."""
     if kind.keeps_zero and kind.same_shape and all(_is_zero(maker, number) for number in operands):
-        return operands[0]
+        return _one_zero(operands)
     return None
 
 
@@ -252,10 +265,15 @@ def zero_of_source(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Foun
 
     It stops at the inputs of a nested graph: otherwise a zero in the last cell would hang on the first one.
     """
-    if not kind.silent or operands[0] < maker.scope:
+    if not kind.silent:
         return None
-    row = maker.row(operands[0])
-    return (kind, (row.operands[0],)) if row is not None and row.kind.same_shape else None
+    source = maker.shape_source(operands[0])
+    return (kind, (source,)) if source != operands[0] else None
+
+
+def _one_zero(zeros: tuple[int, ...]) -> int | None:
+    """Which zero a merge of zeros is. Zeros whose shapes come from different values may not be told apart by order."""
+    return zeros[0] if len(set(zeros)) == 1 else None
 
 
 def _is_zero(maker: _Maker, number: int) -> bool:

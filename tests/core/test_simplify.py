@@ -153,6 +153,27 @@ def test_different_networks_have_different_keys(left, right):
     assert graph_key(graph(left)) != graph_key(graph(right))
 
 
+def test_a_zero_at_the_end_of_a_long_chain():
+    long = seq(*(op("relu") if place % 2 else op("tanh") for place in range(3000)), op("zero"))
+    assert graph_key(graph(long).flatten()) == graph_key(graph(op("zero")))
+
+
+@pytest.mark.parametrize("merge", ["add", "mul"])
+def test_zeros_know_no_order_of_operands(merge):
+    def keyed(first: str, second: str) -> str:
+        thin = {"a": (op("conv", width=2), "input"), "b": (op("conv", width=2, kernel=1), "input")}
+        sums = {"s": (op(merge), [first, second]), "z": (op("zero"), "s"), "e": (op("concat"), ["z", "input"])}
+        return graph_key(graph(dag(thin | sums)))
+
+    def zeros(first: str, second: str) -> str:
+        thin = {"a": (op("conv", width=2), "input"), "b": (op("conv", width=2, kernel=1), "input")}
+        ends = {"za": (op("zero"), "a"), "zb": (op("zero"), "b"), "s": (op(merge), [first, second])}
+        return graph_key(graph(dag(thin | ends | {"e": (op("concat"), ["s", "input"])})))
+
+    assert keyed("a", "b") == keyed("b", "a")
+    assert zeros("za", "zb") == zeros("zb", "za")
+
+
 @settings(max_examples=100)
 @given(graphs(), st.randoms(use_true_random=False))
 def test_renumbering_and_renaming_keep_the_key(graph, rng):
