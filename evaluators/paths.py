@@ -21,14 +21,38 @@ def find(path: str | os.PathLike[str], what: str) -> Path:
 
     Raises: DataError when there is none, naming the places and the nearest name beside it.
     """
-    asked = Path(path).expanduser()
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"{what}: path is {path!r}; expected a text, the path of a file or folder")
+    if not str(path).strip() or "\0" in str(path):
+        raise DataError(f"{what}: path is {str(path)!r}; expected the path of a file or folder")
+    try:
+        asked = Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0]
+        raise DataError(
+            f"{what}: path {str(path)!r}: no home folder of {user!r} is known; write the path out from / on"
+        ) from None
     folder = os.environ.get(VARIABLE)
     places = [asked] if asked.is_absolute() else [Path.cwd() / asked, *([Path(folder) / asked] if folder else [])]
-    for place in places:
-        if place.exists():
-            return place.resolve()
-    beside = [name.name for place in places if place.parent.is_dir() for name in place.parent.iterdir()]
+    try:
+        for place in places:
+            if place.exists():
+                return place.resolve()
+        beside = [name.name for place in places if place.parent.is_dir() for name in place.parent.iterdir()]
+    except OSError as error:
+        said = str(path) if len(str(path)) <= 80 else f"{str(path)[:79]}…"
+        raise DataError(
+            f"{what}: path {said!r} cannot be looked at ({error.strerror}); expected a file or folder that you may read"
+        ) from None
     looked = " and ".join(str(place) for place in places)
     raise DataError(
         f"{what}: there is no file or folder {str(path)!r}; looked at {looked}; {nearest(asked.name, beside)}"
     )
+
+
+def find_file(path: str | os.PathLike[str], what: str) -> Path:
+    """`find` for a file. Raises DataError also for a folder."""
+    found = find(path, what)
+    if found.is_dir():
+        raise DataError(f"{what}: path {str(path)!r} is a folder; expected a file in it")
+    return found

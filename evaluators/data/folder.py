@@ -91,7 +91,11 @@ class Folder:
 
 
 def _folders(place: Path) -> list[Path]:
-    return sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith((".", "__")))
+    """The folders in a folder, sorted. Raises DataError for one that may not be read."""
+    try:
+        return sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith((".", "__")))
+    except OSError as error:
+        raise DataError(f"{place}: cannot be read ({error.strerror}); expected a folder that you may read") from error
 
 
 def _files(place: Path) -> list[tuple[Path, str]]:
@@ -103,6 +107,7 @@ def _files(place: Path) -> list[tuple[Path, str]]:
             f"{place}: holds no folders; expected one folder of images for each class, as in {place}/cat/1.png"
         )
     for folder in folders:
+        _folders(folder)  # one that may not be read is no class without images
         found = sorted(
             file for file in folder.rglob("*")
             if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from evaluators.data.dataset import Data, Examples
 from evaluators.data.images import from_pil
 from evaluators.data.npz import SPLIT_NAMES
-from evaluators.data.source import Found
+from evaluators.data.source import Found, check_text
 from evaluators.paths import find
 from nas.core.errors import DataError, NASError, nearest
 from nas.core.imports import load_object
@@ -37,6 +37,9 @@ class Function:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_text(self.call, "data, call", "package.module:function or path/file.py:function")
+        if not isinstance(self.arguments, Mapping) or not all(isinstance(name, str) for name in self.arguments):
+            raise DataError(f"data, arguments: {self.arguments!r}; expected name: value, as in {{size: 32}}")
         place, colon, name = self.call.rpartition(":")
         if colon and place.endswith(".py"):
             object.__setattr__(self, "call", f"{find(place, 'data')}:{name}")
@@ -44,15 +47,15 @@ class Function:
 
     def read(self) -> Found | Data:
         """What the function returned, as arrays. Raises DataError when the function fails or returns something else."""
-        function = load_object(self.call)
         try:
+            function = load_object(self.call)
             made = function(**self.arguments)
             made = made.read() if hasattr(made, "read") else made
+            return made if isinstance(made, Found | Data) else found_in(made, _short(self.call))
         except NASError:
             raise
-        except Exception as error:
-            raise DataError(f"{self.call} failed: {type(error).__name__}: {error}") from error
-        return made if isinstance(made, Found | Data) else found_in(made, _short(self.call))
+        except (Exception, SystemExit) as error:  # a function that exits must not end the search without a word
+            raise DataError(f"{self.call} failed: {_said(error)}; mend it") from error
 
 
 def found_in(made: Any, where: str, class_names: Iterable[str] | None = None) -> Found:
@@ -98,44 +101,79 @@ def _examples(part: Any, where: str) -> Examples:
         x, labels = part.tensors
     else:
         x, labels = _collect(part, where)
-    shaped = _shape(_array(x), where)
+    shaped = _shape(_array(x, where), where)
     rows = labels if isinstance(labels, Mapping) else {"labels": labels}
-    return Examples(shaped, {str(name): _array(codes) for name, codes in rows.items()})
+    return Examples(shaped, {str(name): _array(codes, f"{where}, {name}") for name, codes in rows.items()})
 
 
 def _collect(dataset: Any, where: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Go once through a dataset."""
     if not hasattr(dataset, "__getitem__") and not hasattr(dataset, "__iter__"):
         raise DataError(f"{where}: a {type(dataset).__name__}; expected a torch dataset, or arrays (x, labels)")
-    counted = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-    rows = (dataset[k] for k in range(len(dataset))) if counted else islice(iter(dataset), LIMIT + 1)
     xs: list[np.ndarray] = []
     labels: dict[str, list[Any]] = {}
-    for k, row in enumerate(rows):
+    for k, row in enumerate(_rows(dataset, where)):
         if k == LIMIT:
             raise DataError(f"{where}: no end after {LIMIT:,} examples; give a dataset with a length")
         if not isinstance(row, tuple | list) or len(row) != 2:
             raise DataError(f"{where}: example {k} is a {type(row).__name__}; expected (x, label)")
-        x = _array(row[0])
+        x = _array(row[0], f"{where}, example {k}")
         if xs and x.shape != xs[0].shape:
             raise DataError(
                 f"{where}: example {k} has shape {x.shape}, example 0 {xs[0].shape}; bring them to one size"
             )
         xs.append(x)
         for name, label in (row[1] if isinstance(row[1], Mapping) else {"labels": row[1]}).items():
-            labels.setdefault(str(name), []).append(label.item() if hasattr(label, "item") else label)
+            labels.setdefault(str(name), []).append(_label(label, f"{where}, example {k}"))
     if not xs:
         raise DataError(f"{where}: no examples")
-    return np.stack(xs), {name: np.asarray(codes) for name, codes in labels.items()}
+    return np.stack(xs), {name: _array(codes, f"{where}, {name}") for name, codes in labels.items()}
 
 
-def _array(thing: Any) -> np.ndarray:
-    """A tensor, a Pillow image (channels first) or anything array-like as an array."""
-    if hasattr(thing, "detach"):
-        return np.asarray(thing.detach().cpu())
-    if hasattr(thing, "getexif"):
-        return from_pil(thing, None).transpose(2, 0, 1)
-    return np.asarray(thing)
+def _rows(dataset: Any, where: str) -> Iterator[Any]:
+    """The rows of a dataset, one by one. Raises DataError naming the row at which the user's code breaks."""
+    k = 0
+    try:
+        stream = any(kind.__name__ == "IterableDataset" for kind in type(dataset).__mro__)  # its [k] is not for use
+        counted = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__") and not stream
+        rows = (dataset[k] for k in range(len(dataset))) if counted else islice(iter(dataset), LIMIT + 1)
+        for row in rows:
+            yield row
+            k += 1
+    except NASError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataError(f"{where}: example {k} failed: {_said(error)}; mend or leave out that example") from error
+
+
+def _label(label: Any, where: str) -> Any:
+    try:
+        return label.item() if hasattr(label, "item") else label
+    except (RuntimeError, ValueError):
+        raise DataError(f"{where}: a label of shape {tuple(label.shape)}; expected one class number or text") from None
+
+
+def _array(thing: Any, where: str) -> np.ndarray:
+    """A tensor, a Pillow image (channels first) or anything array-like as an array. Raises DataError."""
+    try:
+        if hasattr(thing, "detach"):
+            wide = thing.float() if str(thing.dtype) == "torch.bfloat16" else thing  # NumPy has no such type
+            return np.asarray(wide.detach().cpu())
+        if hasattr(thing, "getexif"):
+            return from_pil(thing, None).transpose(2, 0, 1)
+        return np.asarray(thing)
+    except (OSError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
+        kind = getattr(thing, "dtype", type(thing).__name__)
+        raise DataError(
+            f"{where}: {kind} cannot be read as numbers ({error}); expected an array or an image"
+        ) from error
+
+
+def _said(error: BaseException) -> str:
+    """An error in one line."""
+    if isinstance(error, SystemExit):
+        return f"it asked Python to exit (code {error.code})"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _shape(x: np.ndarray, where: str) -> np.ndarray:

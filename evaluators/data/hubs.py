@@ -15,7 +15,7 @@ import numpy as np
 from evaluators.data.function import found_in
 from evaluators.data.images import from_pil, parse_size
 from evaluators.data.npz import IMAGE_NAMES, LABEL_NAMES, SPLIT_NAMES
-from evaluators.data.source import Found
+from evaluators.data.source import Found, check_text
 from nas.core.errors import DataError, nearest
 from nas.core.registry import register
 
@@ -36,6 +36,10 @@ class TorchVision:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        check_text(self.dataset, "data, dataset", "the name of a data set, as in torchvision:CIFAR10")
+        check_text(self.root, "data, root", "a folder")
+        if not isinstance(self.download, bool):
+            raise DataError(f"data, download: {self.download!r}; expected true or false")
         object.__setattr__(self, "root", str(Path(self.root).expanduser().absolute()))
         parse_size(self.size, self.dataset)
 
@@ -83,6 +87,9 @@ class HuggingFace:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        check_text(self.dataset, "data, dataset", "the name of a data set, as in huggingface:mnist")
+        for name in ("config", "image", "label"):
+            check_text(getattr(self, name), f"data, {name}", "a name", optional=True)
         parse_size(self.size, self.dataset)
 
     def read(self) -> Found:

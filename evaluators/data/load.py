@@ -102,11 +102,17 @@ def _name(spec: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(spec, Path):
         spec = str(spec)
     if isinstance(spec, str):
+        if not spec.strip():
+            raise DataError(f"data is {spec!r}, empty; {nearest(spec, names('data'))}; or a file.npz, a folder")
         start, colon, rest = spec.partition(":")
         if spec in names("data"):
             return spec, {}
         if colon and start in names("data"):
-            return start, {next(iter(_parameters(get("data", start)))): rest}
+            fields = list(_parameters(get("data", start)))
+            if not fields or not rest:
+                takes = f"something after the colon ({fields[0]})" if fields else f"{start!r} alone: it has no fields"
+                raise DataError(f"data {spec!r}; expected {takes}")
+            return start, {fields[0]: rest}
         if colon and rest.isidentifier():
             return "function", {"call": spec}
         if _is_path(spec):
@@ -118,7 +124,7 @@ def _name(spec: Any) -> tuple[str, dict[str, Any]]:
         fields = dict(spec)
         name = fields.pop("name", None)
         if name is None and "path" in fields:
-            return _by_path(str(fields["path"])), fields
+            return _by_path(fields["path"]), fields
         if isinstance(name, str) and name not in names("data"):
             short, more = _name(name)
             return short, {**more, **fields}
@@ -147,7 +153,7 @@ def _is_path(text: str) -> bool:
     return True
 
 
-def _by_path(path: str) -> str:
+def _by_path(path: Any) -> str:
     return "folder" if find(path, "data").is_dir() else "npz"
 
 

@@ -8,8 +8,6 @@ as bytes: `KEY_jpeg` holds all files one after another, `KEY_offsets` where each
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 
 from evaluators.data.dataset import Examples
 from evaluators.data.images import channels_first, decode, parse_size
-from evaluators.data.source import Found
+from evaluators.data.source import Found, check_text
 from evaluators.paths import find
 from nas.core.errors import DataError, nearest
 from nas.core.registry import register
@@ -31,6 +29,7 @@ IMAGE_NAMES = ("images", "image", "x", "data", "inputs", "features", "samples", 
 LABEL_NAMES = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
 NAME_NAMES = ("class_names", "label_names", "names", "classes")
 KINDS = ("auto", "image", "features", "tokens")
+LAYOUTS = ("auto", "hw", "hwc", "chw")
 _FILES = re.compile(r"(.+)_(jpeg|jpg|png|webp)")
 
 
@@ -55,8 +54,11 @@ class Npz:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", str(find(self.path, "data")))
-        if self.kind not in KINDS:
-            raise DataError(f"data, kind: {self.kind!r}; {nearest(self.kind, KINDS)}")
+        for name, legal in (("kind", KINDS), ("layout", LAYOUTS)):
+            if getattr(self, name) not in legal:
+                raise DataError(f"data, {name}: {getattr(self, name)!r}; {nearest(getattr(self, name), legal)}")
+        check_text(self.images, "data, images", "the key of an array, as in images: x_all", optional=True)
+        _check_labels(self.labels)
         parse_size(self.size, "data")
 
     def read(self) -> Found:
@@ -81,18 +83,52 @@ def _read(path: Path, size: tuple[int, int] | None) -> dict[str, np.ndarray]:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 raise DataError(f"{where}: a single array; expected an .npz file with examples and labels (np.savez)")
-            arrays = {key: loaded[key] for key in loaded.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, DataError):
-            raise
-        why = "it holds Python objects, which are not loaded" if "allow_pickle" in str(error) else str(error)
-        raise DataError(f"{where}: cannot be read as an .npz file ({why}); write it again with np.savez") from error
+            held = {key: loaded[key] for key in loaded.files}
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read ({error.strerror or error}); expected an .npz file") from error
+    except Exception as error:  # a file that is damaged, or none, raises errors of many kinds
+        raise DataError(
+            f"{where}: cannot be read as an .npz file ({_why(path, error)}); write it again with np.savez"
+        ) from error
+    arrays = {key: array for key, array in held.items() if isinstance(array, np.ndarray)}
+    if held and not arrays:
+        files = ", ".join(list(held)[:5])
+        raise DataError(f"{where}: a zip file without NumPy arrays, it holds {files}; write it again with np.savez")
     for key in list(arrays):
         match = _FILES.fullmatch(key)
         if match and f"{match[1]}_offsets" in arrays:
             stack = _decode(arrays.pop(key), arrays.pop(f"{match[1]}_offsets"), size, f"{where}, {key}")
             arrays[f"{match[1]}_images" if match[1].lower() in SPLIT_NAMES else match[1]] = stack
     return arrays
+
+
+def _why(path: Path, error: Exception) -> str:
+    """What is wrong with a file that NumPy could not read."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    if not start.startswith((b"PK", b"\x93NUMPY")):
+        return "it is empty" if not start else "it is not a zip file, as .npz files are"
+    if "allow_pickle" in str(error):
+        return "it holds Python objects, which are not loaded"
+    return str(error) or type(error).__name__
+
+
+def _check_labels(labels: object) -> None:
+    """Raises DataError for what names no arrays."""
+    several = list(labels.values()) if isinstance(labels, Mapping) else labels
+    if labels is None or (isinstance(labels, str) and labels):
+        return
+    if isinstance(several, list | tuple) and several and all(isinstance(key, str) and key for key in several):
+        twice = [key for key in several if several.count(key) > 1]
+        if twice and not isinstance(labels, Mapping):
+            raise DataError(f"data, labels: {twice[0]!r} stands twice in {labels!r}; leave one out")
+        return
+    raise DataError(
+        f"data, labels: {labels!r}; expected the key of an array, as in labels: y, several keys, as in labels: [a, b], "
+        "or output: key"
+    )
 
 
 def _decode(stream: np.ndarray, offsets: np.ndarray, size: tuple[int, int] | None, where: str) -> np.ndarray:

@@ -39,8 +39,12 @@ class Preparation:
         for name in ("validation", "test"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_share(getattr(self, name), f"data, {name}"))
-        if not isinstance(self.limit, int) or self.limit < 0:
-            raise DataError(f"data, limit: {self.limit!r}; expected a number of examples, or 0 for all")
+        for name, what in (("limit", "a number of examples, or 0 for all"), ("seed", "a whole number of at least 0")):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise DataError(f"data, {name}: {value!r}; expected {what}")
+        if not isinstance(self.normalise, bool):
+            raise DataError(f"data, normalise: {self.normalise!r}; expected true or false")
 
 
 def prepare(found: Found, name: str, preparation: Preparation) -> Data:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from evaluators.data.dataset import Examples
+from nas.core.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +31,10 @@ class Source(Protocol):
 
     def read(self) -> Found:
         """All arrays. Raises DataError naming what is missing or damaged."""
+
+
+def check_text(value: Any, where: str, expected: str, optional: bool = False) -> None:
+    """Raises DataError for what is no text, and an empty one; with `optional`, None is right too."""
+    if (optional and value is None) or (isinstance(value, str) and value.strip()):
+        return
+    raise DataError(f"{where}: {value!r}; expected {expected}")

@@ -9,13 +9,14 @@ from nas.core.seeds import generator
 
 
 def check_share(share: object, where: str) -> float | int:
-    """A share of examples: a fraction in (0, 1), or a count above 0. Raises DataError."""
-    if isinstance(share, int | float) and not isinstance(share, bool):
-        if 0 < share < 1:
-            return share
-        if share >= 1 and share == int(share):
-            return int(share)
-    raise DataError(f"{where}: {share!r}; expected a fraction between 0 and 1, or a number of examples")
+    """A share of examples: a fraction in (0, 1) with a point, or a whole number from 1 on. Raises DataError."""
+    if isinstance(share, float) and 0 < share < 1:
+        return share
+    if isinstance(share, int) and not isinstance(share, bool) and share >= 1:
+        return share
+    raise DataError(
+        f"{where}: {share!r}; expected a fraction between 0 and 1, as in 0.2, or a number of examples, as in 100"
+    )
 
 
 def stratified(

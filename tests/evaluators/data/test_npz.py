@@ -242,7 +242,7 @@ def test_fields_are_checked(tmp_path):
         ("images", "picture", "no examples under 'picture'.*images: KEY"),
         ("labels", "label", "no labels 'label' for the train part.*labels: KEY"),
         ("kind", "imgae", "did you mean 'image'"),
-        ("layout", "whc", "legal: 'auto', 'hw', 'hwc', 'chw'"),
+        ("layout", "whc", "did you mean 'hwc'. legal: 'auto', 'chw', 'hw', 'hwc'"),
         ("layout", "hwc", "needs 4 axes"),
         ("size", "big", "expected a number of pixels"),
         ("test", 1.5, "expected a fraction between 0 and 1"),
