@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.paths import find
+from evaluators.paths import find_file
 from nas.core.errors import DataError, RecipeError, nearest
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read(path: str, key: Sequence[str], wanted: Sequence[str], joins: Sequence[M
     for given in joins:
         if set(given) != {"path", "on"}:
             raise RecipeError(f"table: join {dict(given)!r}; expected {{path: FILE, on: COLUMN}}")
-        other_path = find(given["path"], "table")
+        other_path = find_file(given["path"], "table")
         other, digest = _open(str(other_path), ())
         content += digest
         joined = _joined(table, where, other, other_path.name, given["on"], wanted)
@@ -100,23 +100,28 @@ def _open(path: str, key: Sequence[str]) -> tuple[pyarrow.Table, str]:
             table = csv.read_csv(path, parse_options=parse, convert_options=convert)
         else:
             table = parquet.read_table(path)
-    except (OSError, ValueError) as error:  # pyarrow's own errors are both of these
-        raise DataError(f"{where} cannot be read as a Parquet or CSV table: {error}") from error
-    return table, hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+        content = hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{where} cannot be read as a Parquet or CSV table: {said}") from error
+    return table, content
 
 
 def _numbers(table: pyarrow.Table, name: str, where: str) -> list[float | None]:
     """A column as floats; what is missing or not finite is None."""
+    _need(name, table.column_names, f"{where}: column")
     column = table[name].to_pylist()
     if str(table[name].type) == "float":  # 94.37 in 32 bits is 94.37, not 94.37000274658203
         column = [None if value is None else str(np.float32(value)) for value in column]
     try:
         values = [None if value is None else float(value) for value in column]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RecipeError(f"{where}: column {name!r} holds {table[name].type}, not numbers") from None
     return [value if value is not None and math.isfinite(value) else None for value in values]
 
 
 def _need(name: str, names: Sequence[str], what: str) -> None:
+    if list(names).count(name) > 1:
+        raise DataError(f"{what} {name!r} stands {list(names).count(name)} times in the table; rename or remove one")
     if name not in names:
         raise RecipeError(f"{what} {name!r} is not there; {nearest(name, names)}")

@@ -8,6 +8,7 @@ results: no search may follow them.
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evaluators.metrics import metric
-from evaluators.paths import find
+from evaluators.paths import find_file
 from evaluators.rows import Rows, read
 from nas.core.errors import EvaluationError, NotInSpaceError, RecipeError, nearest
 from nas.core.records import Budget, Candidate, Measurement, Metric
@@ -67,15 +68,16 @@ class Table:
     in_process: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", str(find(self.path, "table")))
+        object.__setattr__(self, "path", str(find_file(self.path, "table")))
         if not isinstance(self.columns, Mapping) or not self.columns:
             raise RecipeError("table: columns is empty; expected metric: column, as in {val_accuracy: val_acc_ep200}")
-        for name, given in (("scale", self.scale), ("noise", self.noise)):
-            for of in given:
-                if of not in self.columns:
-                    raise RecipeError(f"table: {name} of {of!r}, which no column gives; {nearest(of, self.columns)}")
         for name in self.columns:
+            if not isinstance(name, str) or not name:
+                raise RecipeError(f"table: columns of {name!r}; expected the name of a metric, as in val_accuracy")
             metric(name)
+        self._check_factors("scale", self.scale, -math.inf)
+        self._check_factors("noise", self.noise, 0.0)
+        self._check_names()
         self._refuse_shared_columns()
         if self.space is not None:
             self._check_space(self.space)
@@ -137,13 +139,14 @@ class Table:
         """Metric → (epochs, columns whose mean is meant), by epochs; epochs 0 for any budget."""
         levels = {}
         for name, given in self.columns.items():
-            by_epochs = given.items() if isinstance(given, Mapping) else [(0.0, given)]
-            try:
-                levels[name] = sorted((float(e), (c,) if isinstance(c, str) else tuple(c)) for e, c in by_epochs)
-            except (TypeError, ValueError):
+            by_epochs = {_epochs(e, name): c for e, c in given.items()} if isinstance(given, Mapping) else {0.0: given}
+            if not by_epochs or not all(_is_names(columns) for columns in by_epochs.values()):
                 raise RecipeError(
                     f"table: columns of {name!r} are {given!r}; expected a column, a list of columns, or epochs: column"
-                ) from None
+                )
+            if isinstance(given, Mapping) and len(by_epochs) < len(given):
+                raise RecipeError(f"table: columns of {name!r} name an epoch twice: {given!r}; leave one out")
+            levels[name] = sorted((e, (c,) if isinstance(c, str) else tuple(c)) for e, c in by_epochs.items())
         return levels
 
     @cached_property
@@ -184,6 +187,31 @@ class Table:
 
     # ---- checks --------------------------------------------------------------------------------------------------
 
+    def _check_factors(self, field: str, given: object, least: float) -> None:
+        """Refuse a `scale` or `noise` that is no finite number per metric."""
+        if not isinstance(given, Mapping):
+            raise RecipeError(f"table: {field} is {given!r}; expected metric: number, as in {{val_accuracy: 0.5}}")
+        for of, value in given.items():
+            if of not in self.columns:
+                raise RecipeError(f"table: {field} of {of!r}, which no column gives; {nearest(of, self.columns)}")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < least:
+                low = f" of at least {least:g}" if math.isfinite(least) else ""
+                raise RecipeError(f"table: {field} of {of!r} is {value!r}; expected a finite number{low}, as in 0.5")
+
+    def _check_names(self) -> None:
+        """Refuse a `key`, `seconds` or `join` that names no column."""
+        if not _is_names(self.key):
+            raise RecipeError(f"table: key is {self.key!r}; expected a column, or a list of columns")
+        if self.seconds is not None and not (isinstance(self.seconds, str) and self.seconds):
+            raise RecipeError(f"table: seconds is {self.seconds!r}; expected a column")
+        several = [self.join] if isinstance(self.join, Mapping) else self.join
+        if not isinstance(several, list | tuple) or not all(isinstance(one, Mapping) for one in several):
+            raise RecipeError(f"table: join is {self.join!r}; expected {{path: FILE, on: COLUMN}}, or a list of these")
+        for one in several:
+            if set(one) != {"path", "on"} or not isinstance(one["on"], str):
+                raise RecipeError(f"table: join {dict(one)!r}; expected {{path: FILE, on: COLUMN}}")
+
     def _refuse_shared_columns(self) -> None:
         used: dict[str, dict[str, str]] = {}
         for name, levels in self._levels.items():
@@ -217,3 +245,19 @@ class Table:
             f"table: {Path(self.path).name} has none of {DRAWN} networks drawn from the space; the space spells "
             f"{spelled!r}, {':'.join(self._key)} begins with {next(iter(self._rows.places), '')!r}"
         )
+
+
+def _is_names(given: object) -> bool:
+    """Whether it is a column or several."""
+    several = given if isinstance(given, list | tuple) else [given]
+    return bool(several) and all(isinstance(name, str) and name for name in several)
+
+
+def _epochs(given: object, name: str) -> float:
+    try:
+        number = math.nan if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or number <= 0:
+        raise RecipeError(f"table: columns of {name!r}: {given!r} epochs; expected a finite number above 0: column")
+    return number
