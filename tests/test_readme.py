@@ -33,7 +33,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_recipe() -> None:
     (text,) = blocks("yaml")
     recipe = parse(parse_yaml(text, "README")[0])
-    assert recipe.constraints == {"latency_ms": "<= 2.0"}
+    assert recipe.constraints == {"params": "<= 200000"}
 
 
 def test_every_key_of_a_recipe_is_told() -> None:
@@ -91,3 +91,14 @@ def test_from_python(capsys: object) -> None:
     place: dict[str, object] = {}
     exec(load_it.replace("runs/digits-1/best", "runs/first/best"), place)
     assert type(place["network"]).__name__ == "Network"
+
+
+def test_ones_own_evaluator(tmp_path: Path) -> None:
+    (text,) = blocks("python", "class Score")
+    (tmp_path / "score.py").write_text(text)
+    score = {"name": "score.py:Score", "scale": 2.0}
+    run = nas.search(
+        space=small_space(), evaluator=score, objectives={"score": "max"}, budget={"trials": 5}, out=tmp_path / "run"
+    )
+    assert all(trial.metrics["score"] == 2.0 * len(trial.candidate.graph) for trial in run.front)
+    assert len(run.rows) == 5
