@@ -31,6 +31,7 @@ from nas.core.records import (
 from nas.core.roles import Done, Evaluator, Executor, Job, Store, Strategy
 from nas.core.seeds import derive
 from nas.engine import faults
+from nas.engine.checks import MOST, whole
 from nas.engine.feasibility import Cost, Feasibility, broken
 from nas.engine.interrupts import Interrupts
 from nas.engine.pareto import by_front
@@ -113,8 +114,9 @@ class Controller:
             ("executor.lookahead", self.executor.lookahead, 1),
             ("finalists", self.finalists[0] if self.finalists else 1, 1),
         ):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise RecipeError(f"{name} is {value!r}; expected a whole number of at least {least}")
+            expected = whole(value, least, MOST if name == "executor.lookahead" else _ENDLESS)
+            if expected:
+                raise RecipeError(f"{name} is {value!r}; {expected}")
         if self.keep not in KEEP:
             raise RecipeError(f"keep is {self.keep!r}; {nearest(self.keep, KEEP)}")
         if self.hours is not None and not self.hours > 0:
@@ -500,6 +502,9 @@ _CHANGED = (
     "same ones, or search in a new folder"
 )
 
+
+_ENDLESS = 10**12
+"""More trials than any search has."""
 
 _MEND = "mend it and go on with nas resume"
 

@@ -17,6 +17,7 @@ from typing import Any
 from nas.core.errors import EvaluationError, RecipeError
 from nas.core.registry import register
 from nas.core.roles import Done, Evaluator, Job
+from nas.engine.checks import whole
 from nas.engine.executors.attempt import attempt
 from nas.engine.executors.shipping import pack
 from nas.engine.executors.worker import IN_WORKER
@@ -46,9 +47,15 @@ class Local:
         for name, value in (("lookahead", self.lookahead), ("threads", self.threads), ("workers", self.workers)):
             if name == "workers" and value == "auto":
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            expected = whole(value, 1)
+            if expected:
                 hint = " or 'auto'" if name == "workers" else ""
-                raise RecipeError(f"executor local: {name} is {value!r}; expected a whole number of at least 1{hint}")
+                raise RecipeError(f"executor local: {name} is {value!r}; {expected}{hint}")
+
+    def check(self, evaluator: Evaluator) -> None:
+        """Raises RecipeError when the evaluator cannot be sent to a worker; starts nothing."""
+        if not getattr(evaluator, "in_process", False):
+            pack(evaluator)
 
     def start(self, evaluator: Evaluator) -> None:
         """Get ready; processes start with the first jobs. Raises RecipeError when the evaluator cannot be sent."""

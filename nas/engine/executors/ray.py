@@ -30,6 +30,7 @@ from nas.core.errors import EvaluationError, RecipeError, nearest
 from nas.core.records import Measurement
 from nas.core.registry import register
 from nas.core.roles import Done, Evaluator, Job
+from nas.engine.checks import whole
 from nas.engine.executors.attempt import attempt
 from nas.engine.executors.shipping import pack, unpack
 
@@ -84,18 +85,26 @@ class Ray:
                 f"executor ray: scheduler {self.scheduler!r} compares trials; give options with a metric and a mode, "
                 "as in {metric: val_accuracy, mode: max}"
             )
-        if not isinstance(self.lookahead, int) or self.lookahead < 1:
-            raise RecipeError(f"executor ray: lookahead is {self.lookahead!r}; expected a whole number of at least 1")
+        expected = whole(self.lookahead, 1)
+        if expected:
+            raise RecipeError(f"executor ray: lookahead is {self.lookahead!r}; {expected}")
+
+    def check(self, evaluator: Evaluator) -> None:
+        """Raises RecipeError when the evaluator cannot be sent, or does not suit the scheduler; starts nothing."""
+        self._packed(evaluator)
 
     def start(self, evaluator: Evaluator) -> None:
         """Start Ray, or join the cluster, and Tune's loop in a thread."""
+        self._bridge = _Bridge(self, self._packed(evaluator))
+        self._bridge.start()
+
+    def _packed(self, evaluator: Evaluator) -> bytes:
         if self.scheduler != "fifo" and not getattr(evaluator, "reports", False):
             raise RecipeError(
                 f"executor ray: scheduler {self.scheduler!r} needs an evaluator that reports after each epoch; "
                 f"{type(evaluator).__name__} does not; use scheduler 'fifo'"
             )
-        self._bridge = _Bridge(self, pack(evaluator))
-        self._bridge.start()
+        return pack(evaluator)
 
     def submit(self, job: Job) -> None:
         """Queue a job for Tune."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from nas.core.errors import RecipeError
+from nas.engine import checks
 
 
 def whole(strategy: str, name: str, value: object, least: int) -> None:
-    """Raises RecipeError unless `value` is a whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise RecipeError(f"strategy {strategy}: {name} is {value!r}; expected a whole number of at least {least}")
+    """Raises RecipeError unless `value` is a whole number from `least` to `checks.MOST`."""
+    expected = checks.whole(value, least)
+    if expected:
+        raise RecipeError(f"strategy {strategy}: {name} is {value!r}; {expected}")
 
 
 def probability(strategy: str, name: str, value: object) -> None:

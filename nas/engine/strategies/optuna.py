@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from nas.core.seeds import derive, generator
 from nas.core.subsets import Subsets
 from nas.core.values import Value
 from nas.core.walk import Choice
+from nas.engine.checks import MOST
+from nas.engine.faults import one_line, shown
 
 if TYPE_CHECKING:
     import optuna
@@ -100,8 +102,13 @@ class Optuna:
                 trial = study.ask()
                 self.space.decide(lambda choice, trial=trial: self._suggest(trial, choice))
                 study.tell(trial, [0.0] * len(self.objectives))
-        except (ValueError, NotImplementedError, ImportError) as error:
-            raise RecipeError(f"strategy optuna: {self.sampler} cannot do this search: {error}") from error
+        except RecipeError:
+            raise
+        except Exception as error:  # whatever Optuna makes of options it was given
+            with_options = f" with the options {dict(self.options)}" if self.options else ""
+            raise RecipeError(
+                f"strategy optuna: {self.sampler} cannot do this search{with_options}: {one_line(error)}"
+            ) from error
 
     def _new_study(self) -> optuna.Study:
         import optuna
@@ -216,13 +223,19 @@ def _sampler(name: str, options: Mapping[str, Any], seed: int, space: Any) -> op
         for key in optuna.samplers.__all__
         if inspect.isclass(value := getattr(optuna.samplers, key)) and not inspect.isabstract(value)
     }
+    if not isinstance(name, str):
+        raise RecipeError(f"strategy optuna: sampler is {shown(name)}; expected the name of a class in optuna.samplers")
     if name not in known:
-        raise RecipeError(f"strategy optuna: sampler {name!r}; {nearest(name, known)}")
+        close = f"{name}Sampler"  # TPE is too far from TPESampler for the eye that looks for slips
+        raise RecipeError(f"strategy optuna: sampler {name!r}; {nearest(close if close in known else name, known)}")
+    if not isinstance(options, Mapping):
+        raise RecipeError(f"strategy optuna: options is {shown(options)}; expected a mapping from names to values")
     arguments = set(inspect.signature(known[name]).parameters)
     given = {key: _value(value, seed, space) for key, value in options.items()}
     for key in given:
         if key not in arguments:
             raise RecipeError(f"strategy optuna: {name} has no option {key!r}; {nearest(key, arguments)}")
+        _check_type(name, known[name], key, given[key])
     if "seed" in arguments:
         given.setdefault("seed", seed)
     if name == "GridSampler":
@@ -232,8 +245,35 @@ def _sampler(name: str, options: Mapping[str, Any], seed: int, space: Any) -> op
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # choosing it by name is consent
             sampler: optuna.samplers.BaseSampler = known[name](**given)
             return sampler
-    except (TypeError, ValueError, ImportError) as error:
-        raise RecipeError(f"strategy optuna: {name}({dict(options)}): {error}") from error
+    except Exception as error:  # whatever Optuna makes of options it was given
+        raise RecipeError(f"strategy optuna: {name} with the options {dict(options)}: {one_line(error)}") from error
+
+
+def _check_type(name: str, kind: type, key: str, value: Any) -> None:
+    """Raises RecipeError naming the option when its value is of another type than the sampler's own signature says."""
+    import inspect
+
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+    annotation = inspect.signature(kind).parameters[key].annotation
+    if annotation is inspect.Parameter.empty:
+        return
+    try:
+        hint = annotation
+        if isinstance(annotation, str):  # Optuna imports some names for type checkers only
+            names = {"Callable": Callable, "Sequence": Sequence, **vars(inspect.getmodule(kind))}
+            hint = eval(annotation, names)
+        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except (NameError, AttributeError, TypeError, PydanticUserError):  # a type that is known to type checkers only
+        return
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError:
+        raise RecipeError(
+            f"strategy optuna: option {key!r} of {name} is {shown(value)}; expected {inspect.formatannotation(hint)}"
+        ) from None
+    if isinstance(value, int) and value > MOST and key != "seed":
+        raise RecipeError(f"strategy optuna: option {key!r} of {name} is {value!r}; expected at most {MOST:,}")
 
 
 def _value(value: Any, seed: int, space: Any) -> Any:

@@ -146,3 +146,38 @@ def test_a_package_that_is_missing_is_named():
     else:
         with pytest.raises(RecipeError, match="multi-objective"):
             Optuna(space=small_space(), objectives=(ACCURACY, LOSS), sampler="CmaEsSampler")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "said"),
+    [
+        ("TPE", {}, "did you mean 'TPESampler'"),
+        (["TPE"], {}, r"sampler is \['TPE'\], a list; expected the name"),
+        ("TPESampler", [1], r"options is \[1\], a list; expected a mapping"),
+        (
+            "TPESampler",
+            {"n_startup_trials": "ten"},
+            "option 'n_startup_trials' of TPESampler is 'ten', a str; expected int",
+        ),
+        ("TPESampler", {"n_startup_trials": 10**12}, "option 'n_startup_trials' .* expected at most 100,000"),
+        ("TPESampler", {"gamma": 5}, "option 'gamma' of TPESampler is 5, an int; expected .*Callable"),
+        ("NSGAIISampler", {"population_size": "x"}, "option 'population_size' of NSGAIISampler is 'x'"),
+        ("NSGAIISampler", {"mutation_prob": 3}, r"NSGAIISampler with the options \{'mutation_prob': 3\}: ValueError"),
+        ("NSGAIISampler", {"crossover": 3}, "option 'crossover' of NSGAIISampler is 3, an int"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(sampler: Any, options: Any, said: str):
+    with pytest.raises(RecipeError, match=said):
+        Optuna(space=small_space(), objectives=(ACCURACY,), sampler=sampler, options=options)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        ("TPESampler", {"gamma": lambda count: 2, "multivariate": True, "n_startup_trials": 3, "n_ei_candidates": 8}),
+        ("NSGAIISampler", {"crossover": "UniformCrossover", "mutation_prob": None, "population_size": 4}),
+        ("PartialFixedSampler", {"fixed_params": {}, "base_sampler": {"sampler": "RandomSampler"}}),
+    ],
+)
+def test_right_options_pass(sampler: str, options: dict[str, Any]):
+    assert Optuna(space=small_space(), objectives=(ACCURACY,), sampler=sampler, options=options).ask() is not None
