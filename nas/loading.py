@@ -199,7 +199,9 @@ class PartSpec:
             given = {n: v for n, v in inject.items() if n in self.parameters and n not in self.fields and v is not None}
             lacking = [n for n in self.parameters if self.requires(n) and n not in given and n not in self.fields]
             if lacking:
-                raise RecipeError(f"{self.title} needs {lacking[0]!r}, which is not given")
+                filled = {"inputs": "inputs=[1,28,28]", "classes": "classes=10"}.get(lacking[0])
+                hint = f"; a search fills it from its data, else say it: --set {filled}" if filled else ""
+                raise RecipeError(f"{self.title} needs {lacking[0]!r}, which is not given{hint}")
             made = self._call({**self.fields, **given})
             if self.kind == "space" and not isinstance(made, Space) and callable(made):
                 made = self._call(

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from nas.engine.controller import Event, Outcome
     from results.run import Run
 
-CHANGEABLE = ("budget", "finalists", "executor", "name", "keep")
-"""Keys of a recipe that may change between the sessions of a run: none of them changes which trials are proposed."""
+CHANGEABLE = ("budget", "finalists", "executor", "name", "keep", "data")
+"""Keys of a recipe that may change between the sessions of a run: none of them changes which trials are proposed.
+
+Data may lie elsewhere; other data are refused by the evaluator's fingerprint.
+"""
 
 _VERSIONS = ("espalier-nas", "torch", "numpy", "optuna", "ray")
 

@@ -141,7 +141,7 @@ class Run:
         about = {
             "title": facts.get("name", ""),
             "run": self.folder.name if self.folder is not None else self.store.run_name,
-            "trial": whole.id,
+            "trial": whole.id if whole.of is None else f"{whole.of}, trained again as {whole.id}",
             "stage": whole.stage,
             "decisions": whole.candidate.decisions,
             "metrics": dict(whole.metrics),
