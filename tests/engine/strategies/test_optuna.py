@@ -179,5 +179,6 @@ def test_wrong_options_are_refused_by_name(sampler: Any, options: Any, said: str
         ("PartialFixedSampler", {"fixed_params": {}, "base_sampler": {"sampler": "RandomSampler"}}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:`gamma` has been deprecated:FutureWarning")
 def test_right_options_pass(sampler: str, options: dict[str, Any]):
     assert Optuna(space=small_space(), objectives=(ACCURACY,), sampler=sampler, options=options).ask() is not None
