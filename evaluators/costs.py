@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -49,6 +50,9 @@ class Bench:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise RecipeError(f"costs: {name} is {value!r}; expected a whole number of at least 1")
+        number = isinstance(self.seconds, int | float) and not isinstance(self.seconds, bool)
+        if not number or not 0 < self.seconds < math.inf:
+            raise RecipeError(f"costs: seconds is {self.seconds!r}; expected a number above 0")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,14 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def check_device(device: object, where: str) -> None:
-    """Raises RecipeError for what cannot be a device; whether it is there is seen when it is used."""
+    """Raises RecipeError for what cannot be a device, and for one that is not there."""
     if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise RecipeError(f"{where}: device {device!r}; {nearest(device, DEVICES)}")
+    try:
+        if device != "auto":  # which is always there, and need not import torch yet
+            resolve(device)
+    except EvaluationError as error:
+        raise RecipeError(f"{where}: {error}") from None
 
 
 def resolve(device: str) -> str:
@@ -33,7 +38,9 @@ def resolve(device: str) -> str:
     if device.startswith("cuda") and not cuda:
         raise EvaluationError(f"device {device!r} is not there: torch {torch.__version__} sees no GPU; use auto or cpu")
     if device.startswith("cuda:") and int(device.partition(":")[2]) >= torch.cuda.device_count():
-        raise EvaluationError(f"device {device!r} is not there: torch sees {torch.cuda.device_count()} GPUs")
+        raise EvaluationError(
+            f"device {device!r} is not there: torch sees {torch.cuda.device_count()} GPUs; use cuda:0 or auto"
+        )
     if device == "mps" and not torch.backends.mps.is_available():
         raise EvaluationError("device 'mps' is not there; use auto or cpu")
     return device

@@ -68,12 +68,12 @@ class Train:
     reports: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Raises RecipeError naming a field, and DataError for data that cannot be read or are no images to augment."""
+        """Raises RecipeError naming a field, or a device that is not there; DataError for data that cannot be read."""
+        check_device(self.device, "train")
         object.__setattr__(self, "data", load(self.data))
         for name, legal in LEGAL.items():
             if getattr(self, name) not in legal:
                 raise RecipeError(f"train: {name} {getattr(self, name)!r}; {nearest(getattr(self, name), legal)}")
-        check_device(self.device, "train")
         self._number("epochs", above=0.0)
         self._number("batch_size", least=1, whole=True)
         self._number("lr", above=0.0)

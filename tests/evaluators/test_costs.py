@@ -157,6 +157,14 @@ def test_wrong_names_and_fields():
         Bench(repeats=0)
     with pytest.raises(RecipeError, match="device 'tpu'"):
         Bench(device="tpu")
+    with pytest.raises(RecipeError, match="seconds is -1"):
+        Bench(seconds=-1)
+
+
+def test_a_device_that_is_not_there_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError, match="costs: device 'cuda' is not there"):
+        Bench(device="cuda")
 
 
 @pytest.mark.gpu

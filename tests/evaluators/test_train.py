@@ -306,10 +306,19 @@ def test_real_valued_labels_are_refused(tmp_path):
         Train(str(tmp_path / "prices.npz"))
 
 
-def test_a_device_that_is_not_there():
-    if not torch.cuda.is_available():
-        with pytest.raises(EvaluationError, match="device 'cuda' is not there"):
-            Train("digits", device="cuda").evaluate(linear(), ONE, 0)
+@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
+def test_a_device_that_is_not_there_is_refused_when_the_evaluator_is_made(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError, match=f"train: device '{device}' is not there.*use auto or cpu"):
+        Train("digits", device=device)
+
+
+def test_a_gpu_beyond_the_last_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Train("digits", device="cuda:1").device == "cuda:1"
+    with pytest.raises(RecipeError, match="train: device 'cuda:2' is not there: torch sees 2 GPUs"):
+        Train("digits", device="cuda:2")
 
 
 def test_the_fingerprint_is_of_everything_but_the_budget():
