@@ -13,7 +13,7 @@ import numpy as np
 from evaluators.data.dataset import Data, Examples
 from evaluators.data.images import from_pil
 from evaluators.data.npz import SPLIT_NAMES
-from evaluators.data.source import Found, check_text
+from evaluators.data.source import Found, check_text, said
 from evaluators.paths import find
 from nas.core.errors import DataError, NASError, nearest
 from nas.core.imports import load_object
@@ -55,7 +55,7 @@ class Function:
         except NASError:
             raise
         except (Exception, SystemExit) as error:  # a function that exits must not end the search without a word
-            raise DataError(f"{self.call} failed: {_said(error)}; mend it") from error
+            raise DataError(f"{self.call} failed: {said(error)}; mend it") from error
 
 
 def found_in(made: Any, where: str, class_names: Iterable[str] | None = None) -> Found:
@@ -143,7 +143,7 @@ def _rows(dataset: Any, where: str) -> Iterator[Any]:
     except NASError:
         raise
     except (Exception, SystemExit) as error:
-        raise DataError(f"{where}: example {k} failed: {_said(error)}; mend or leave out that example") from error
+        raise DataError(f"{where}: example {k} failed: {said(error)}; mend or leave out that example") from error
 
 
 def _label(label: Any, where: str) -> Any:
@@ -167,13 +167,6 @@ def _array(thing: Any, where: str) -> np.ndarray:
         raise DataError(
             f"{where}: {kind} cannot be read as numbers ({error}); expected an array or an image"
         ) from error
-
-
-def _said(error: BaseException) -> str:
-    """An error in one line."""
-    if isinstance(error, SystemExit):
-        return f"it asked Python to exit (code {error.code})"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _shape(x: np.ndarray, where: str) -> np.ndarray:

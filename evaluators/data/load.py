@@ -6,16 +6,17 @@ import dataclasses
 import importlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evaluators.data.dataset import Data
 from evaluators.data.prepare import Preparation, prepare
-from evaluators.data.source import Found
+from evaluators.data.source import Found, said
 from evaluators.paths import find
-from nas.core.errors import DataError, RecipeError, nearest
+from nas.core.errors import DataError, NASError, RecipeError, nearest
 from nas.core.registry import get, names
 
 _KEPT: dict[str, Data] = {}
@@ -45,12 +46,16 @@ def load(spec: Any) -> Data:
     part = get("data", name)
     own, common = _sort(name, part, fields)
     preparation = Preparation(**common)
-    source = part(**own)
+    with _of_user(name, part):
+        source = part(**own)
     plain = dataclasses.asdict(source) if _has_fields(source) else own
     resolved = {"name": name, **plain, **dataclasses.asdict(preparation)}
     key = json.dumps(resolved, sort_keys=True, default=str) + _state(resolved.get("path"))
     if key not in _KEPT:
-        found = source if isinstance(source, Data | Found) else source.read()
+        with _of_user(name, part):
+            found = source if isinstance(source, Data | Found) else source.read()
+        if not isinstance(found, Data | Found):
+            raise DataError(f"data {name!r} gave a {type(found).__name__}; expected evaluators.data.Found or Data")
         if isinstance(found, Data) and common:
             raise RecipeError(f"data {name!r} is complete as it comes; leave out {', '.join(map(repr, common))}")
         data = found if isinstance(found, Data) else prepare(found, _title(resolved), preparation)
@@ -75,6 +80,19 @@ def again(home: str, spec: Mapping[str, Any], fingerprint: str) -> Data:
             "start a new run"
         )
     return data
+
+
+@contextmanager
+def _of_user(name: str, part: Callable[..., Any]) -> Iterator[None]:
+    """Turn what a source of the user's own raises into DataError; an error in ours keeps its traceback."""
+    try:
+        yield
+    except NASError:
+        raise
+    except (Exception, SystemExit) as error:
+        if part.__module__.startswith("evaluators."):
+            raise
+        raise DataError(f"data {name!r} failed: {said(error)}; mend it") from error
 
 
 def _sort(name: str, part: Callable[..., Any], fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -108,11 +126,11 @@ def _name(spec: Any) -> tuple[str, dict[str, Any]]:
         if spec in names("data"):
             return spec, {}
         if colon and start in names("data"):
-            fields = list(_parameters(get("data", start)))
-            if not fields or not rest:
-                takes = f"something after the colon ({fields[0]})" if fields else f"{start!r} alone: it has no fields"
+            legal = list(_parameters(get("data", start)))
+            if not legal or not rest:
+                takes = f"something after the colon ({legal[0]})" if legal else f"{start!r} alone: it has no fields"
                 raise DataError(f"data {spec!r}; expected {takes}")
-            return start, {fields[0]: rest}
+            return start, {legal[0]: rest}
         if colon and rest.isidentifier():
             return "function", {"call": spec}
         if _is_path(spec):

@@ -38,3 +38,10 @@ def check_text(value: Any, where: str, expected: str, optional: bool = False) ->
     if (optional and value is None) or (isinstance(value, str) and value.strip()):
         return
     raise DataError(f"{where}: {value!r}; expected {expected}")
+
+
+def said(error: BaseException) -> str:
+    """An error in one line."""
+    if isinstance(error, SystemExit):
+        return f"it asked Python to exit (code {error.code})"
+    return f"{type(error).__name__}: {error}".splitlines()[0]

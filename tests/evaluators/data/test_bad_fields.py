@@ -10,6 +10,7 @@ import pytest
 from evaluators.data import load
 from evaluators.data.splits import check_share
 from evaluators.paths import find
+from nas.core import registry
 from nas.core.errors import DataError, NASError
 
 BROKEN = """
@@ -186,3 +187,20 @@ def test_bfloat16_and_streams_with_a_length_are_read(user):
         k + 0.5 for k in range(20)
     }
     assert sum(load(f"{user}:Counted").counts.values()) == 20
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda: 1 / 0, "ZeroDivisionError"),
+        (lambda: exec("raise SystemExit(0)"), "exit"),
+        (lambda: 5, "gave a int"),
+    ],
+)
+def test_a_source_of_the_users_own_that_breaks(monkeypatch, act, words):
+    class Mine:
+        def read(self):
+            return act()
+
+    monkeypatch.setitem(registry._TABLES["data"], "mine", Mine)
+    refused("mine", "data 'mine'", words)
