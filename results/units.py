@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from nas.core.values import digits
+
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -78,10 +80,10 @@ def count(size: int | str) -> str:
     >>> count(15625), count("2419393593600")
     ('15,625', 'about 2.4 · 10¹²')
     """
-    digits = str(size)
-    if len(digits) < 10:
-        return f"{int(digits):,}"
-    mantissa, _, power = f"{Decimal(digits):.1e}".partition("e+")
+    text = size if isinstance(size, str) else digits(size)
+    if len(text) < 10:
+        return f"{int(text):,}"
+    mantissa, _, power = f"{Decimal(text):.1e}".partition("e+")
     return f"about {mantissa} · 10{power.translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 

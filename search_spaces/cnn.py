@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nas.core.errors import ShapeError
+from nas.core.errors import GraphError, ShapeError
 from nas.core.language import one_of, op, optional, parallel, repeat, seq, some_of
 from nas.core.parts import Part
 from nas.core.profile import InputSpec
 from nas.core.registry import register
 from nas.core.space import Space, image
+from nas.core.table import whole
 
 SMALLEST = 4
 """Sides below this are not halved any further."""
+
+MOST_STAGES = 20
+"""Each stage halves the image and doubles the width: no image has pixels, and no machine weights, for more."""
 
 
 def image_of(inputs: InputSpec | Mapping[str, InputSpec] | None, name: str) -> InputSpec:
@@ -24,6 +28,19 @@ def image_of(inputs: InputSpec | Mapping[str, InputSpec] | None, name: str) -> I
         shapes = ", ".join(str(spec.shape) for spec in specs)
         raise ShapeError(f"space {name!r} is for one image (C, H, W); the data has {shapes}")
     return specs[0]
+
+
+def check_width(width: int, name: str) -> None:
+    """Raise GraphError for a width that no layer has."""
+    if not whole(width, 1):
+        raise GraphError(f"space {name!r}: width={width!r}; expected a whole number above 0")
+
+
+def check_stages(stages: int | None, name: str) -> None:
+    """Raise GraphError for a number of stages that no network has."""
+    if stages is not None and not (whole(stages, 1) and stages <= MOST_STAGES):
+        raise GraphError(f"space {name!r}: stages={stages!r}; expected a whole number from 1 to {MOST_STAGES}, or None "
+                         "for as many as the image allows")  # fmt: skip
 
 
 def stages_for(side: int) -> tuple[int, int]:
@@ -77,6 +94,12 @@ def cnn(
     stages: how many; None: as many as the image's shorter side allows, at most four. Images of more than 64 pixels
     are first reduced by the stem.
     """
+    for name, given, least in (("widths", widths, 1), ("depths", depths, 0), ("kernels", kernels, 1)):
+        if not isinstance(given, tuple | list) or not given or not all(whole(number, least) for number in given):
+            raise GraphError(
+                f"space 'cnn': {name}={given!r}; expected one or more whole numbers of {least} or more, such as (1, 3)"
+            )
+    check_stages(stages, "cnn")
     spec = image_of(inputs, "cnn")
     stride, fitting = stages_for(min(spec.shape[1:]))
     parts: dict[str, Part] = {"stem": op("stem", width=min(widths), stride=stride)}

@@ -21,6 +21,7 @@ from nas.core.profile import InputSpec
 from nas.core.records import Candidate
 from nas.core.registry import register
 from nas.core.space import Space, image
+from search_spaces.cnn import check_width
 
 VERTICES = 7
 MOST_EDGES = 9
@@ -112,6 +113,7 @@ def nas_bench_101(
     inputs: InputSpec | Mapping[str, InputSpec] | None = None, classes: int = 10, width: int = 128, cells: int = 3
 ) -> Space:
     """The space as published: `width` 128 channels, three stacks of `cells` 3 cells, on 32×32 RGB images."""
+    check_width(width, "nas_bench_101")
     pairs = [f"{start}-{stop}" for stop in range(1, VERTICES) for start in range(stop)]
     open_edges = tie("cell/edges", some_of(*pairs, at_least=1, at_most=MOST_EDGES))
     kinds = {f"op{v}": tie(f"cell/op{v}", one_of(*OPERATIONS)) for v in range(1, VERTICES - 1)}

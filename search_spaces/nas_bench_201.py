@@ -16,6 +16,7 @@ from nas.core.profile import InputSpec
 from nas.core.records import Candidate
 from nas.core.registry import register
 from nas.core.space import Space, image
+from search_spaces.cnn import check_width
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The benchmark's names, in its own order."""
@@ -51,6 +52,7 @@ def nas_bench_201(
     inputs: InputSpec | Mapping[str, InputSpec] | None = None, classes: int = 10, width: int = 16, cells: int = 5
 ) -> Space:
     """The space as published: `width` 16 channels, three stages of `cells` 5 cells, on 32×32 RGB images."""
+    check_width(width, "nas_bench_201")
     cell = tie("cell", _cell())
     part = seq(
         stem=op("conv", width=width, act=None),

@@ -15,6 +15,7 @@ from nas.core.profile import InputSpec
 from nas.core.records import Candidate
 from nas.core.registry import register
 from nas.core.space import Space, image
+from search_spaces.cnn import check_width
 
 OPTIONS = ("identity", "mbconv3", "mbconv5")
 """What the digits 0, 1 and 2 mean: identity, MobileNetV2 block with kernel 3 and expansion 3, with 5 and 6."""
@@ -35,6 +36,7 @@ def nas_bench_macro(
     inputs: InputSpec | Mapping[str, InputSpec] | None = None, classes: int = 10, width: int = 32
 ) -> Space:
     """The space as published: `width` 32 channels, stages of 2, 3 and 3 layers, the first of each with stride 2."""
+    check_width(width, "nas_bench_macro")
     layers: dict[str, Part] = {}
     for stage, count in enumerate(STAGES, 1):
         for _ in range(count):

@@ -14,7 +14,7 @@ from nas.core.parts import Part
 from nas.core.profile import InputSpec
 from nas.core.registry import register
 from nas.core.space import Space
-from search_spaces.cnn import image_of, stages_for
+from search_spaces.cnn import check_stages, check_width, image_of, stages_for
 
 
 def tree(depth: int) -> Part:
@@ -50,6 +50,8 @@ def tree_space(
     same: bool = False,
 ) -> Space:
     """One tree per stage, each stage twice as wide and half the size; `same`: one tree's decisions for all stages."""
+    check_stages(stages, "tree")
+    check_width(width, "tree")
     spec = image_of(inputs, "tree")
     stride, fitting = stages_for(min(spec.shape[1:]))
     parts: dict[str, Part] = {"stem": op("stem", width=width, stride=stride)}

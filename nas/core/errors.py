@@ -75,4 +75,19 @@ def nearest(value: object, names: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(value), legal, n=1, cutoff=0.6)
     shown = ", ".join(repr(name) for name in legal[:20]) + (f", … ({len(legal)} in all)" if len(legal) > 20 else "")
     start = f"did you mean {close[0]!r}? " if close else ""
-    return f"{start}legal: {shown}" if legal else f"{start}nothing is legal here"
+    return f"{start}legal: {shown}" if legal else "there is no name to choose from"
+
+
+def told(error: BaseException) -> str:
+    """What another's code raised, in one line, whatever its text is.
+
+    >>> told(ValueError("a\\nb")), told(SystemExit(0))
+    ('ValueError: a b', 'it called sys.exit(0) or exit(), which would end this program; take that call out')
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception as other:  # a text that cannot be made must not hide the error itself
+        text = f"(its text cannot be shown: {type(other).__name__} in its __str__)"
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({text}) or exit(), which would end this program; take that call out"
+    return f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nas.core.errors import GraphError, RegistryError, nearest
+from nas.core.errors import GraphError, RegistryError, nearest, told
 from nas.core.values import digest
 
 _PREFIX = "nas_user_"
@@ -36,8 +36,9 @@ def load_object(text: str, base: Path | None = None) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            public = [key for key in vars(found) if not key.startswith("_")]
-            raise RegistryError(f"{place} has no {name!r}; {nearest(part, public)}")
+            public = [key for key in getattr(found, "__dict__", ()) if not key.startswith("_")]
+            way = nearest(part, public) if public else "it defines no names at all; define it there, or name another"
+            raise RegistryError(f"{place} has no {name!r}; {way}")
         found = getattr(found, part)
     return found
 
@@ -63,6 +64,11 @@ def spell_object(thing: Any) -> str:
 
 
 def _load_module(place: str, text: str) -> ModuleType:
+    if not all(place.split(".")) or not place.isprintable():
+        raise RegistryError(
+            f"{text!r}: {place!r} is no name of a module; expected 'package.module:name' without leading or doubled "
+            "dots, or 'path/file.py:name'"
+        )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -74,7 +80,7 @@ def _load_module(place: str, text: str) -> ModuleType:
                 "from here, or 'path/file.py:name'"
             ) from None
         raise _broken(place, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(place, error) from error
 
 
@@ -82,7 +88,10 @@ def _load_file(place: str, base: Path | None) -> ModuleType:
     tried = [Path(place)] if Path(place).is_absolute() else [*([base / place] if base else []), Path.cwd() / place]
     added = [folder for folder in sys.path if folder and not folder.startswith((sys.prefix, sys.base_prefix))]
     places = [*tried, *(Path(folder) / Path(place).name for folder in added)]
-    path = next((candidate.resolve() for candidate in places if candidate.is_file()), None)
+    try:
+        path = next((candidate.resolve() for candidate in places if candidate.is_file()), None)
+    except OSError as error:
+        raise RegistryError(f"file {place[:80]!r} cannot be looked for: {error.strerror}; give another path") from error
     if path is None:
         raise RegistryError(f"there is no file {place!r}; looked at {', '.join(str(p) for p in tried)}")
     main = sys.modules.get("__main__")
@@ -98,18 +107,19 @@ def _load_file(place: str, base: Path | None) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
         raise _broken(place, error) from error
     return module
 
 
-def _broken(place: str, error: Exception) -> RegistryError:
-    line = f", line {error.lineno}" if isinstance(error, SyntaxError) else _last_line(error)
-    return RegistryError(f"{place}{line}: {type(error).__name__}: {error}")
+def _broken(place: str, error: BaseException) -> RegistryError:
+    known = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+    line = known if isinstance(error, SyntaxError) else _last_line(error)
+    return RegistryError(f"{place}{line}: {told(error)}")
 
 
-def _last_line(error: Exception) -> str:
+def _last_line(error: BaseException) -> str:
     trace = error.__traceback__
     line = ""
     while trace is not None:

@@ -17,6 +17,7 @@ A part's address is made of the names on the way to it; `.named("stem")` or a ke
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -45,16 +46,17 @@ from nas.core.parts import (
     SomeOf,
     Tie,
     gives_value,
+    shown,
 )
 from nas.core.table import values_of
-from nas.core.values import Value, canonical, freeze
+from nas.core.values import Value, canonical, digits, freeze
 
 __all__ = [
     "compute", "dag", "one_of", "op", "optional", "parallel", "recursive", "repeat", "seq", "some_of", "tie",
 ]  # fmt: skip
 
 
-def op(operation: str | type, /, **attributes: Any) -> Part:
+def op(operation: str | type, /, *unnamed: Any, **attributes: Any) -> Part:
     """One operation: the name of an entry of the operation table, or an `nn.Module` class of one's own.
 
     A class gets the attributes as constructor arguments. Constructor parameters named `in_channels`, `in_features` or
@@ -67,9 +69,13 @@ def op(operation: str | type, /, **attributes: Any) -> Part:
         operation = spell_object(operation)
     elif not isinstance(operation, str):
         raise GraphError(
-            f"op: {operation!r} is a {type(operation).__name__}; expected a name or a torch.nn.Module class"
+            f"op: {shown(operation)} is a {type(operation).__name__}; expected a name or a torch.nn.Module class"
         )
     where = f"op {operation!r}"
+    if unnamed:
+        raise GraphError(
+            f"{where}: {', '.join(map(shown, unnamed))} is given without a name; write each attribute as NAME=VALUE"
+        )
     return Op(op=operation, attributes=tuple((name, _setting(v, f"{where}: {name}")) for name, v in attributes.items()))
 
 
@@ -139,7 +145,9 @@ def some_of(
         )
     subsets = sum(comb(len(pairs), size) for size in range(at_least, most + 1))
     if subsets > sys.maxsize:
-        raise GraphError(f"some_of: {len(pairs)} options have {subsets} subsets, too many to number; lower at_most")
+        raise GraphError(
+            f"some_of: {len(pairs)} options have {digits(subsets)} subsets, too many to number; lower at_most"
+        )
     if not parts:
         pairs = tuple((str(value), value) for _, value in pairs)
         alike = [text for text, count in Counter(text for text, _ in pairs).items() if count > 1]
@@ -156,16 +164,30 @@ def optional(part: Part | str) -> Any:
     return Optional(part=_check_part("optional", part))
 
 
+COPIES = 10_000
+"""Most copies that the options of one repeat may have, taken together."""
+
+
 def repeat(part: Part, times: Any) -> Part:
-    """The same part `times` in a row, a number or a choice of numbers; each copy has decisions of its own."""
+    """The same part `times` in a row, a number or a choice of numbers; each copy has decisions of its own.
+
+    Raises: GraphError for what is no number of copies, and for more than `COPIES` in all options together.
+    """
     _check_part("repeat", part)
     inner = times.part if isinstance(times, Tie) else times
     counts = [value for _, value in inner.options] if isinstance(inner, OneOf) else [inner]
+    copies = 0
     for count in counts:
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise GraphError(
-                f"repeat: times={times!r}; expected a whole number of 0 or more, one_of such numbers, or a tie of these"
+                f"repeat: times={shown(times)}; expected a whole number of 0 or more, one_of such numbers, or a tie of "
+                "these"
             )
+        copies += count
+    if copies > COPIES:
+        raise GraphError(
+            f"repeat: times={shown(times)}; expected at most {COPIES} copies (of all options together); give fewer"
+        )
     return Repeat(part=part, times=times)
 
 
@@ -174,10 +196,12 @@ def tie(name: str, part: Any) -> Any:
 
     It ties a part, or a choice of values; as `times` of repeats it ties these only.
     """
-    for word in str(name).split("/"):
+    if not isinstance(name, str):
+        raise GraphError(f"tie: name={shown(name)}; expected a text, such as tie('cell', part)")
+    for word in name.split("/"):
         check_name(word, "tie")
     if not isinstance(part, Part) or isinstance(part, Edge):
-        raise GraphError(f"tie {name!r}: {part!r} has nothing to tie; expected a part, or a choice of values")
+        raise GraphError(f"tie {name!r}: {shown(part)} has nothing to tie; expected a part, or a choice of values")
     return Tie(tie=name, part=part)
 
 
@@ -190,7 +214,20 @@ def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
     check_name(name, "recursive")
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise GraphError(f"recursive {name!r}: depth={depth!r}; expected a whole number of 1 or more")
-    checked = _check_part(f"recursive {name!r}", body(Again(recursion=name)))
+    if not callable(body):
+        raise GraphError(
+            f"recursive {name!r}: {shown(body)} is no function; expected one that takes the part and gives its body, "
+            "such as lambda tree: one_of(op('conv'), parallel(tree, tree))"
+        )
+    again = Again(recursion=name)
+    try:
+        inspect.signature(body).bind(again)
+    except TypeError as error:
+        raise GraphError(f"recursive {name!r}: its function does not take one part ({error}); write lambda tree: …") \
+            from None  # fmt: skip
+    except ValueError:
+        pass  # a builtin says no signature
+    checked = _check_part(f"recursive {name!r}", body(again))
 
     def see(inner: Part) -> Part | None:
         if isinstance(inner, Recursive) and inner.recursion == name:
@@ -204,6 +241,9 @@ def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
 
 def compute(function: Callable[..., Part], **values: Any) -> Part:
     """A part that `function` makes from decided values. It must be pure and give a part with nothing open."""
+    if not callable(function):
+        raise GraphError(f"compute: {shown(function)} is no function; expected one that takes {list(values)} and gives "
+                         "a part")  # fmt: skip
     return Compute(
         function=function,
         values=tuple((name, _setting(value, f"compute: {name}")) for name, value in values.items()),
@@ -223,6 +263,15 @@ def dag(
         operands, in order, and anything else gets their sum.
     outputs: output name → node, or a list of nodes; the last node if not given.
     """
+    if not isinstance(nodes, Mapping):
+        raise GraphError(
+            f"dag: {shown(nodes)} is a {type(nodes).__name__}; expected a mapping such as "
+            "{'left': (op('conv'), 'input')}"
+        )
+    if isinstance(inputs, str) or not isinstance(inputs, Sequence):
+        raise GraphError(f"dag: inputs={shown(inputs)}; expected a list of names, such as ('input',)")
+    if outputs is not None and (isinstance(outputs, str) or not isinstance(outputs, Mapping | Sequence)):
+        raise GraphError(f"dag: outputs={shown(outputs)}; expected a list of nodes, or a mapping of names to nodes")
     known = [check_name(name, "dag input") for name in inputs]
     if not known or len(set(known)) < len(known):
         raise GraphError(f"dag: inputs={list(inputs)!r}; expected at least one name, each once")
@@ -230,7 +279,7 @@ def dag(
     for name, row in nodes.items():
         check_name(name, "dag")
         if not isinstance(row, tuple) or not 2 <= len(row) <= 3:
-            raise GraphError(f"dag: {name!r} is {row!r}; expected (part, sources) or (part, sources, merge)")
+            raise GraphError(f"dag: {name!r} is {shown(row)}; expected (part, sources) or (part, sources, merge)")
         part, sources = _check_part(f"dag: {name!r}", row[0]), row[1]
         merge, fit = (row[2] if isinstance(row[2], tuple) else (row[2], None)) if len(row) == 3 else (None, None)
         listed = tuple(sources) if isinstance(sources, list | tuple) else (sources,)
@@ -253,7 +302,7 @@ def dag(
         raise GraphError(f"dag: outputs={outputs!r}; expected at least one name, each once")
     for name, ref in pairs:
         check_name(name, "dag output")
-        if ref.partition(":")[0] not in known:
+        if not isinstance(ref, str) or ref.partition(":")[0] not in known:
             raise GraphError(f"dag: output {ref!r} is no node; {nearest(ref, known)}")
     return Dag(entries=tuple(entries), inputs=tuple(inputs), outputs=pairs)
 
@@ -263,17 +312,17 @@ def dag(
 
 def _setting(value: Any, where: str) -> Setting:
     if isinstance(value, Part) and (not gives_value(value) or isinstance(value, Edge)):
-        raise GraphError(f"{where}: {value!r} is a part; expected a value, or one_of or some_of values")
+        raise GraphError(f"{where}: {shown(value)} is a part; expected a value, or one_of or some_of values")
     return value if isinstance(value, Part) else freeze(value, where)
 
 
 def _check_part(where: str, part: Any) -> Part:
     if not isinstance(part, Part):
         raise GraphError(
-            f"{where}: {part!r} is a {type(part).__name__}; expected a part such as op(…), seq(…), one_of(…)"
+            f"{where}: {shown(part)} is a {type(part).__name__}; expected a part such as op(…), seq(…), one_of(…)"
         )
     if gives_value(part):
-        raise GraphError(f"{where}: {part!r} is a choice of values; expected a part such as op(…), seq(…)")
+        raise GraphError(f"{where}: {shown(part)} is a choice of values; expected a part such as op(…), seq(…)")
     return part
 
 
@@ -312,7 +361,10 @@ def _options(where: str, options: Sequence[Any], named: Mapping[str, Any]) -> tu
         raise GraphError(f"{where}: no options; give at least one")
     kinds = {isinstance(option, Part) for option in everything}
     if len(kinds) == 2:
-        raise GraphError(f"{where}: {everything!r} mixes values and parts; give values only, or wrap each in op(…)")
+        raise GraphError(
+            f"{where}: {', '.join(map(shown, everything))} mixes values and parts; give values only, or wrap each in "
+            "op(…)"
+        )
     if kinds == {False}:
         if named:
             raise GraphError(
@@ -382,4 +434,6 @@ def _source_names(source: Any, where: str) -> list[str]:
         return _source_names(source.part, where)
     if isinstance(source, OneOf | SomeOf) and not source.of_parts:
         return [str(value) for _, value in source.options]
-    raise GraphError(f"dag: {where!r} takes {source!r}; expected a name, one_of or some_of names, or optional(name)")
+    raise GraphError(
+        f"dag: {where!r} takes {shown(source)}; expected a name, one_of or some_of names, or optional(name)"
+    )

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
@@ -140,6 +141,24 @@ def gives_value(part: Part) -> bool:
     if isinstance(part, Tie):
         return gives_value(part.part)
     return isinstance(part, Edge) or (isinstance(part, OneOf | SomeOf) and not part.of_parts)
+
+
+def shown(thing: Any) -> str:
+    """What was given, for a message, in the words in which a person wrote it: `one_of(3, 5)`, `op('conv', …)`."""
+    if isinstance(thing, tuple | list) and any(isinstance(item, Part) for item in thing):
+        return f"({', '.join(map(shown, thing))})"
+    if not isinstance(thing, Part):
+        return reprlib.repr(thing)
+    if isinstance(thing, Op):
+        return f"op({thing.op!r}{', …' if thing.attributes else ''})"
+    if isinstance(thing, Edge):
+        return f"optional({thing.source!r})"
+    if isinstance(thing, Tie):
+        return f"tie({thing.tie!r}, {shown(thing.part)})"
+    word = {OneOf: "one_of", SomeOf: "some_of"}.get(type(thing), type(thing).__name__.lower())
+    options = [shown(value) for _, value in thing.options[:6]] if isinstance(thing, OneOf | SomeOf) else []
+    more = not options or len(options) < len(thing.options)  # type: ignore[attr-defined]
+    return f"{word}({', '.join([*options, *['…'] * more])})"
 
 
 Setting: TypeAlias = "Value | Part"
@@ -342,7 +361,9 @@ class Repeat(Part):
         tie = self.times.tie if isinstance(self.times, Tie) else ""
         counts = self.times.part if isinstance(self.times, Tie) else self.times
         if not isinstance(counts, OneOf) or counts.of_parts:
-            raise GraphError(f"repeat: times is {self.times!r}; expected a number, one_of numbers, or a tie of these")
+            raise GraphError(
+                f"repeat: times is {shown(self.times)}; expected a number, one_of numbers, or a tie of these"
+            )
         values = tuple(value for _, value in counts.options if not isinstance(value, Part))
         yield Choose(tie or "times", values, "repeat", copies, tied=bool(tie))
 
@@ -650,7 +671,7 @@ class Compute(Part):
         made = self.function(**values)
         where = f"{at or 'compute'}: {getattr(self.function, '__name__', self.function)}({values})"
         if not isinstance(made, Part):
-            raise GraphError(f"{where} gives {made!r}, a {type(made).__name__}; expected a part such as seq(…)")
+            raise GraphError(f"{where} gives {shown(made)}, a {type(made).__name__}; expected a part such as seq(…)")
         try:
             return made.assemble(at, World({}))
         except KeyError as error:

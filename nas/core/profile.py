@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
-from nas.core.errors import GraphError, ShapeError
+from nas.core.errors import GraphError, ShapeError, nearest
 from nas.core.graph import Graph, Node
 from nas.core.operations import find
 from nas.core.parts import Part, Piece, World, short_name
-from nas.core.table import Layer, Shape
+from nas.core.table import Layer, Shape, whole
 from nas.core.values import FrozenDict
 
 MEMO = 100_000
@@ -23,11 +23,25 @@ MEMO = 100_000
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network takes under one name: a shape without batch, and the kind of numbers."""
+    """What a network takes under one name: a shape without batch, and the kind of numbers.
+
+    Raises: ShapeError for a shape, a kind of numbers or a vocabulary that no input has.
+    """
 
     shape: Shape
     dtype: str = "float32"
     vocabulary: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple) or not self.shape or not all(whole(side, 1) for side in self.shape):
+            raise ShapeError(
+                f"input of shape {self.shape!r}; expected a tuple of whole numbers above 0, without the batch, "
+                "such as (3, 32, 32)"
+            )
+        if self.dtype not in ("float32", "int64"):
+            raise ShapeError(f"input of dtype {self.dtype!r}; {nearest(self.dtype, ('float32', 'int64'))}")
+        if self.vocabulary is not None and not whole(self.vocabulary, 1):
+            raise ShapeError(f"input with vocabulary={self.vocabulary!r}; expected a whole number above 0, or None")
 
 
 @dataclass(frozen=True)

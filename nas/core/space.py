@@ -17,31 +17,40 @@ from functools import cached_property, partial
 from typing import Any
 
 from nas.core import walk
-from nas.core.errors import GraphError, NotInSpaceError, nearest
+from nas.core.errors import GraphError, NotInSpaceError, ShapeError, nearest
 from nas.core.graph import Graph, check_name
 from nas.core.operations import find
-from nas.core.parts import Op, Part, Piece, World, gives_value
+from nas.core.parts import Op, Part, Piece, World, gives_value, shown
 from nas.core.profile import InputSpec, as_graph, disconnected, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.subsets import Subsets
-from nas.core.table import TABLE
-from nas.core.values import Value, canonical, digest, freeze
+from nas.core.table import TABLE, whole
+from nas.core.values import Value, canonical, digest, digits, freeze
 from nas.core.walk import Choice
 
 
 def image(channels: int, height: int, width: int) -> InputSpec:
     """An image input, (C, H, W) float32."""
-    return InputSpec((channels, height, width))
+    return InputSpec(_sizes("image", channels=channels, height=height, width=width))
 
 
 def features(count: int) -> InputSpec:
     """A vector input, (D,) float32."""
-    return InputSpec((count,))
+    return InputSpec(_sizes("features", count=count))
 
 
 def tokens(length: int, vocabulary: int) -> InputSpec:
     """A token input, (L,) int64 in [0, vocabulary)."""
-    return InputSpec((length,), "int64", vocabulary)
+    return InputSpec(_sizes("tokens", length=length, vocabulary=vocabulary)[:1], "int64", vocabulary)
+
+
+def _sizes(where: str, **sizes: int) -> tuple[int, ...]:
+    """The sizes of an input. Raises ShapeError naming the one that is none."""
+    for name, size in sizes.items():
+        if not whole(size, 1):
+            given = ", ".join(f"{key}={value!r}" for key, value in sizes.items())
+            raise ShapeError(f"{where}({given}): {name} is {size!r}; expected a whole number above 0")
+    return tuple(sizes.values())
 
 
 class Space:
@@ -66,10 +75,17 @@ class Space:
         parse: Callable[[Space, str], Candidate] | None = None,
     ) -> None:
         if not isinstance(part, Part):
-            raise GraphError(f"Space: {part!r} is a {type(part).__name__}; expected a part such as seq(…)")
+            raise GraphError(f"Space: {shown(part)} is a {type(part).__name__}; expected a part such as seq(…)")
         if gives_value(part):
-            raise GraphError(f"Space: {part!r} is a choice of values; expected a part such as seq(…)")
-        self.inputs: dict[str, InputSpec] = {"x": inputs} if isinstance(inputs, InputSpec) else dict(inputs)
+            raise GraphError(f"Space: {shown(part)} is a choice of values; expected a part such as seq(…)")
+        given = {"x": inputs} if isinstance(inputs, InputSpec) else inputs
+        specs = isinstance(given, Mapping) and all(isinstance(spec, InputSpec) for spec in given.values())
+        if not given or not specs:
+            raise GraphError(
+                f"Space: inputs={inputs!r}; expected image(channels, height, width), features(count), "
+                "tokens(length, vocabulary), or a mapping of names to these"
+            )
+        self.inputs: dict[str, InputSpec] = dict(given)
         for name in self.inputs:
             check_name(name, "Space input")
         self.classes = classes
@@ -176,7 +192,7 @@ class Space:
     def __getitem__(self, index: int) -> Candidate:
         """The candidate with number `index` in the order of `enumerate`. Raises IndexError."""
         if not 0 <= index < self.size():
-            raise IndexError(f"candidate {index} of a space with {self.size()}")
+            raise IndexError(f"candidate {index} of a space with {digits(self.size())}")
         return self._candidate(self._counter.number(self.part, index))
 
     def mutate(self, candidate: Candidate, rng: random.Random, count: int = 1) -> Candidate:
@@ -299,7 +315,7 @@ class Space:
         return self._parse(self, text)
 
     def __repr__(self) -> str:
-        return f"Space({self.size()} networks, {len(self._universe)} choices, inputs {dict(self.inputs)})"
+        return f"Space({digits(self.size())} networks, {len(self._universe)} choices, inputs {dict(self.inputs)})"
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------

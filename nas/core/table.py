@@ -139,7 +139,9 @@ class Operation:
         """Raise GraphError for an unknown attribute, an illegal value (of any option), or a missing attribute."""
         for name, setting in attributes.items():
             if name not in self.attributes:
-                raise GraphError(f"{where}: {self.name} has no attribute {name!r}; {nearest(name, self.attributes)}")
+                known = self.attributes
+                way = nearest(name, known) if known else f"it takes none; write op({self.name!r})"
+                raise GraphError(f"{where}: {self.name} has no attribute {name!r}; {way}")
             for value in values_of(setting):
                 if not self.attributes[name].legal.test(value):
                     raise GraphError(

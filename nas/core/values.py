@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -18,11 +19,26 @@ from nas.core.errors import GraphError
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 
 
+LONGEST = 4096
+"""Most bits of a whole number: Python refuses to write down those that are much longer."""
+
+
+def digits(number: int) -> str:
+    """A whole number in decimal, of any length: `str` refuses more than 4300 digits.
+
+    >>> digits(-15625), len(digits(3**10_000))
+    ('-15625', 4772)
+    """
+    return format(Decimal(number), "f")
+
+
 def freeze(value: Any, where: str = "value") -> Value:
     """`value` with lists made tuples, -0.0 made 0.0, and instances of subclasses (an IntEnum, numpy.float64) plain.
 
     Raises: GraphError for anything that is not a value.
     """
+    if isinstance(value, int) and value.bit_length() > LONGEST:
+        raise GraphError(f"{where}: a whole number of {value.bit_length()} bits; expected at most {LONGEST} bits")
     if value is None or type(value) in (bool, int, str):
         return value  # type: ignore[no-any-return]
     if isinstance(value, float):

@@ -25,6 +25,9 @@ Agenda: TypeAlias = "tuple[str, Item, Agenda] | None"
 LIMIT = 200_000
 """Most addresses that a space may have when all of them are listed."""
 
+VISITS = 5 * LIMIT
+"""Most places at which parts may stand in a space, open or not."""
+
 DEEPEST = 150
 """How deep parts may be nested: within this, nothing here runs into Python's own limit on recursion."""
 
@@ -355,8 +358,14 @@ def universe(part: Part) -> dict[str, Choice]:
     found: dict[str, Choice] = {}
     tied: set[str] = set()
     shared: set[str] = set()
+    visits = 0
 
     def visit(at: str, items: Sequence[Item], needs: tuple[tuple[str, tuple[Value, ...]], ...], depth: int) -> None:
+        nonlocal visits
+        visits += 1
+        if visits > VISITS:
+            raise GraphError(f"{at[:80]}: the space has more than {VISITS} parts; lower `times` of its repeats or the "
+                             "depth of its recursion")  # fmt: skip
         if depth > DEEPEST:
             raise GraphError(f"{at[:80]}…: parts are nested more than {DEEPEST} deep; lower the depth of the recursion")
         for item in items:
@@ -369,8 +378,10 @@ def universe(part: Part) -> dict[str, Choice]:
             else:
                 address = address_of(at, item)
                 enter(Choice(address, item.options, item.kind, () if item.tied else needs), item.tied)
-                for sub in reachable(item):
-                    by = tuple(option for option in _witnesses(item) if sub in item.active(option))
+                subs = reachable(item)
+                opened = [(option, frozenset(item.active(option))) for option in _witnesses(item)] if subs else []
+                for sub in subs:
+                    by = tuple(option for option, active in opened if sub in active)
                     always = len(by) == len(item.options)  # whatever is decided here
                     own = needs if always else ((address, by),)
                     visit(join(at, sub.name), sub.part.structure(), own, depth + 1)
@@ -386,7 +397,8 @@ def universe(part: Part) -> dict[str, Choice]:
                 f"{choice.options!r} ({choice.kind}); give one of the parts another name with .named(…)"
             )
         if len(found) > LIMIT:
-            raise GraphError(f"the space has more than {LIMIT} addresses; lower the depth of its recursion")
+            raise GraphError(f"the space has more than {LIMIT} addresses; lower the depth of its recursion or "
+                             "`times` of its repeats")  # fmt: skip
 
     visit("", part.structure(), (), 0)
     return found

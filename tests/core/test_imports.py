@@ -157,3 +157,37 @@ def test_an_interactive_class_is_refused() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "Mine was defined in an interactive session; put it in a file and import it\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (b"import sys\nsys.exit(0)\n", r"^odd.py, line 2: it called sys.exit\(0\) or exit\(\), .*take that call out$"),
+        (b"x = 1\0\n", r"^odd.py(, line 1)?: (SyntaxError|ValueError): source code .*null bytes$"),
+        (
+            b"class E(Exception):\n    def __str__(self):\n        return 1 / 0\nraise E\n",
+            r"^odd.py, line 4: E: \(its text cannot be shown: ZeroDivisionError in its __str__\)$",
+        ),
+        (b"raise ValueError('a\\nb')", r"^odd.py, line 1: ValueError: a b$"),
+        (b"", "^odd.py has no 'make'; it defines no names at all"),
+    ],
+    ids=["leaves", "null byte", "no text", "two lines", "empty"],
+)
+def test_what_a_file_does_when_it_is_read_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: bytes, message: str
+) -> None:
+    (tmp_path / "odd.py").write_bytes(source)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RegistryError, match=message):
+        load_object("odd.py:make")
+
+
+@pytest.mark.parametrize("text", ["..x:f", ".:f", "a..b:f", "a\0b:f", "a.:f"])
+def test_what_is_no_name_of_a_module(text: str) -> None:
+    with pytest.raises(RegistryError, match=r"is no name of a module; expected 'package\.module:name'"):
+        load_object(text)
+
+
+def test_a_path_that_no_system_takes() -> None:
+    with pytest.raises(RegistryError, match=r"cannot be looked for: .*give another path"):
+        load_object(f"{'a' * 300}.py:f")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -20,9 +21,15 @@ from nas.core import walk
 from nas.core.errors import GraphError, NotInSpaceError
 from nas.core.language import compute, dag, one_of, op, optional, parallel, recursive, repeat, seq, some_of, tie
 from nas.core.parts import Part
-from nas.core.profile import profile
+from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.space import Space, features, image, tokens
+from nas.core.values import digits
+from search_spaces.cnn import cnn
+from search_spaces.nas_bench_101 import nas_bench_101
+from search_spaces.nas_bench_201 import nas_bench_201
+from search_spaces.nas_bench_macro import nas_bench_macro
+from search_spaces.tree import tree_space
 from tests.core import reference
 from tests.strategies import IMAGE, candidates, spaces
 
@@ -625,7 +632,7 @@ def _wide(kernel: int, width: int) -> Part:
 def test_what_a_space_refuses_when_it_is_made() -> None:
     with pytest.raises(GraphError, match=r"Space: 3 is a int; expected a part"):
         Space(3, IMAGE)  # type: ignore[arg-type]
-    with pytest.raises(GraphError, match=r"Space: OneOf\(.*\) is a choice of values"):
+    with pytest.raises(GraphError, match=r"Space: one_of\(3, 5\) is a choice of values"):
         Space(one_of(3, 5), IMAGE)
     with pytest.raises(GraphError, match=r"Space input: 'a/b' is no name"):
         Space(op("relu"), {"a/b": IMAGE})
@@ -725,3 +732,79 @@ def test_equal_decisions_are_equal_candidates_whoever_proposed_them(first: int, 
     one = space.decide({"conv/kernel": first, "rest/times": second})
     assert one == space.decide({"rest/times": second, "conv/kernel": first}).made_by("random", 3)
     assert len({one, one.made_by("random")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: image("a", 8, 8), r"image\(channels='a', height=8, width=8\): channels is 'a'; expected"),
+        (lambda: image(1, -8, 8), "height is -8; expected a whole number above 0"),
+        (lambda: features(True), "count is True; expected a whole number above 0"),
+        (lambda: tokens(4, 0), "vocabulary is 0; expected a whole number above 0"),
+        (lambda: tokens(2.5, 9), "length is 2.5; expected a whole number above 0"),
+        (lambda: InputSpec([3, 8, 8]), r"input of shape \[3, 8, 8\]; expected a tuple of whole numbers"),
+        (lambda: InputSpec(()), r"input of shape \(\); expected a tuple"),
+        (lambda: InputSpec((3,), "float16"), "input of dtype 'float16'; did you mean"),
+        (lambda: InputSpec((3,), "int64", "many"), "vocabulary='many'; expected a whole number above 0, or None"),
+        (lambda: Space(op("relu"), (1, 8, 8)), r"Space: inputs=\(1, 8, 8\); expected image\(channels, height, width\)"),
+        (lambda: Space(op("relu"), None), "Space: inputs=None; expected image"),
+        (lambda: Space(op("relu"), {}), "Space: inputs={}; expected image"),
+        (lambda: Space(op("relu", width=3), image(1, 8, 8)), r"relu has no attribute 'width'; it takes none; write op"),
+    ],
+)  # fmt: skip
+def test_inputs_that_no_network_has(make: Any, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        make()
+
+
+def test_a_space_with_too_many_places_is_refused_at_once() -> None:
+    start = time.monotonic()
+    many = repeat(repeat(op("relu"), times=10_000), times=10_000)
+    with pytest.raises(GraphError, match="more than 1000000 parts; lower `times`"):
+        Space(many, features(4))
+    open_ = repeat(repeat(op("linear", width=one_of(2, 4)), times=1000), times=1000)
+    with pytest.raises(GraphError, match="more than 200000 addresses; lower"):
+        Space(open_, features(4))
+    assert time.monotonic() - start < 30
+
+
+def test_a_size_longer_than_python_writes() -> None:
+    space = Space(repeat(op("linear", width=one_of(*range(1, 100))), times=2300), features(4))
+    assert (
+        len(digits(space.size())) == len(repr(space).partition("(")[2].partition(" ")[0]) == 4590
+    )  # 2300 log10(99) = 4589.96
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"widths": ()}, r"space 'cnn': widths=\(\); expected one or more whole numbers of 1 or more"),
+        ({"widths": 16}, "space 'cnn': widths=16; expected one or more"),
+        ({"depths": ()}, r"space 'cnn': depths=\(\); expected one or more whole numbers of 0 or more"),
+        ({"depths": (1, "2")}, r"space 'cnn': depths=\(1, '2'\); expected"),
+        ({"kernels": (0, 3)}, r"space 'cnn': kernels=\(0, 3\); expected"),
+        ({"stages": 0}, "space 'cnn': stages=0; expected a whole number from 1 to 20, or None"),
+        ({"stages": 1000}, "space 'cnn': stages=1000; expected a whole number from 1"),
+    ],
+)
+def test_fields_that_the_default_space_refuses(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        cnn(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"stages": 0}, "space 'tree': stages=0; expected"),
+        ({"width": "w"}, "space 'tree': width='w'; expected a whole"),
+    ],
+)
+def test_fields_that_the_tree_space_refuses(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        tree_space(**fields)
+
+
+@pytest.mark.parametrize("space", [nas_bench_101, nas_bench_201, nas_bench_macro])
+def test_widths_that_the_published_spaces_refuse(space: Any) -> None:
+    with pytest.raises(GraphError, match="width='w'; expected a whole number above 0"):
+        space(width="w")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
-from nas.core.errors import GraphError, ShapeError
+from nas.core.errors import GraphError, ShapeError, told
 from nas.core.imports import load_object
 from nas.core.table import Attribute, Call, Layer, Legal, Operation, Shape
 from nas.core.values import FrozenDict, freeze
@@ -72,7 +72,7 @@ def _dry(text: str, cls: type) -> Callable[..., Layer]:
             if name in takes and name not in attributes:
                 attributes[name] = value
         words = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
-        told: Exception | None = None
+        first: BaseException | None = None
         for dtype in (torch.float32, torch.int64) if any(len(shape) == 1 for shape in shapes) else (torch.float32,):
             try:
                 with torch.device("meta"), torch.random.fork_rng(devices=[]):
@@ -81,13 +81,14 @@ def _dry(text: str, cls: type) -> Callable[..., Layer]:
                     with FlopCounterMode(display=False) as counter, torch.no_grad():
                         out = module(*operands)
                 break
-            except Exception as error:
-                told = told or error
+            except (Exception, SystemExit) as error:
+                first = first or error
         else:
+            assert first is not None
             raise ShapeError(
                 f"{cls.__name__}({words}) does not run on operands of shape {', '.join(map(str, shapes))}: "
-                f"{type(told).__name__}: {told}"
-            ) from told
+                f"{told(first)}"
+            ) from first
         if not isinstance(out, torch.Tensor) or out.dim() < 2 or out.shape[0] != 2:
             what = f"shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
             raise ShapeError(f"{cls.__name__}({words}) gives {what} for a batch of 2; expected one tensor, batch first")

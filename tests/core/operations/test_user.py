@@ -256,7 +256,7 @@ def test_arguments_are_checked_when_the_space_is_made() -> None:
         Space(seq(here=op(Bottleneck)), image(3, 8, 8))
     with pytest.raises(GraphError, match=r"op '.*:Bottleneck': act: <class .*ReLU'> is a type; expected None, bool"):
         op(Bottleneck, width=3, act=nn.ReLU)
-    with pytest.raises(GraphError, match=r"Op\(.* is a part; expected a value"):
+    with pytest.raises(GraphError, match=r"op\(.* is a part; expected a value"):
         op(Bottleneck, width=op("relu"))
 
 
@@ -283,3 +283,14 @@ def test_an_option_that_does_not_run_is_one_infeasible_candidate_among_others() 
     told = [space.trouble(candidate) for candidate in space.enumerate()]
     assert told[1] is None
     assert "ZeroDivisionError" in str(told[0])
+
+
+class Leaves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        raise SystemExit(0)
+
+
+def test_a_module_that_leaves_the_program_is_told_of() -> None:
+    with pytest.raises(ShapeError, match=r"Leaves\(\) does not run .*: it called sys.exit\(0\).*take that call out"):
+        profile(*one(op(Leaves), image(3, 8, 8)))
