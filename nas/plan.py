@@ -20,6 +20,8 @@ from nas.core.profile import profile
 from nas.core.records import Budget, Candidate, Constraint, Metric, Objective
 from nas.core.roles import Evaluator, Executor, Strategy
 from nas.core.space import Space
+from nas.engine.checks import check_evaluator, check_executor
+from nas.engine.faults import one_line
 from nas.fields import inputs_spec
 from nas.loading import PartSpec, find_part
 from nas.recipe import PARTS, Recipe, Source
@@ -136,7 +138,10 @@ def make_plan(recipe: Recipe, source: Source | None = None) -> Plan:
         problems.settle()
     with problems.under("evaluator"):
         made["evaluator"] = specs["evaluator"].make(space=made["space"], data=made.get("data"))
-    if "evaluator" not in made:
+        _check_evaluator(made["evaluator"], specs["evaluator"])
+        if "executor" in made:
+            check_executor(made["executor"], made["evaluator"])
+    if "evaluator" not in made or problems.found:
         problems.settle()
     known = _known(made["evaluator"])
     for key in ("objectives", "constraints"):
@@ -307,6 +312,27 @@ def _check_metric(key: str, name: str, known: Mapping[str, Metric], spec: PartSp
     if name not in known:
         legal = [metric for metric in known if not metric.startswith("test_")]
         raise RecipeError(f"{key}: {spec.title} reports no {name!r}; {nearest(name, legal)}")
+
+
+def _check_evaluator(evaluator: Evaluator, spec: PartSpec) -> None:
+    """Ask an evaluator what it says of itself, before anything is written. Raises RecipeError for wrong answers."""
+    check_evaluator(evaluator)
+    try:
+        metrics, fingerprint = list(evaluator.metrics()), evaluator.fingerprint()
+    except NASError:
+        raise
+    except Exception as error:
+        raise RecipeError(f"{spec.title}: metrics() or fingerprint() failed: {one_line(error)}") from error
+    wrong = [metric for metric in metrics if not isinstance(metric, Metric)]
+    if wrong:
+        raise RecipeError(
+            f"{spec.title}: metrics() gives {wrong[0]!r}; expected nas.Metric, as in [Metric('score', 'max')]"
+        )
+    if not isinstance(fingerprint, str) or not fingerprint:
+        raise RecipeError(f"{spec.title}: fingerprint() gives {fingerprint!r}; expected a text that is not empty")
+    budget = getattr(evaluator, "default_budget", None)
+    if budget is not None and not isinstance(budget, Budget):
+        raise RecipeError(f"{spec.title}: default_budget is {budget!r}; expected a nas.Budget, as in Budget(8)")
 
 
 def _known(evaluator: Evaluator) -> dict[str, Metric]:
