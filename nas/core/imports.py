@@ -18,13 +18,15 @@ from nas.core.errors import GraphError, RegistryError, nearest, told
 from nas.core.values import digest
 
 _PREFIX = "nas_user_"
+_ASKED = "__asked_for__"
 
 
 def load_object(text: str, base: Path | None = None) -> Any:
     """The object that `text` names. A relative path is looked for in `base`, then in the working directory.
 
     A file that is at none of these places is looked for by its name in the folders that were added to `sys.path`: so a
-    run's folder that holds a copy of it can be opened where the original is not.
+    run's folder that holds a copy of it can be opened where the original is not. What is in the copy keeps the text of
+    the original.
 
     Raises: RegistryError naming what is missing: the file, the module, or the name in it (with the nearest name). An
         error inside the user's file is told with its line.
@@ -54,6 +56,8 @@ def spell_object(thing: Any) -> str:
                          "top level of a file")  # fmt: skip
     module = sys.modules.get(thing.__module__)
     file = getattr(module, "__file__", None)
+    if hasattr(module, _ASKED):
+        return f"{getattr(module, _ASKED)}:{name}"
     if thing.__module__ == "__main__" or thing.__module__.startswith(_PREFIX):
         if file is None:
             raise GraphError(f"{name} was defined in an interactive session; put it in a file and import it")
@@ -92,18 +96,21 @@ def _load_file(place: str, base: Path | None) -> ModuleType:
         path = next((candidate.resolve() for candidate in places if candidate.is_file()), None)
     except OSError as error:
         raise RegistryError(f"file {place[:80]!r} cannot be looked for: {error.strerror}; give another path") from error
+    copied = path is not None and not any(candidate.is_file() for candidate in tried)
     if path is None:
         raise RegistryError(f"there is no file {place!r}; looked at {', '.join(str(p) for p in tried)}")
     main = sys.modules.get("__main__")
     if main is not None and getattr(main, "__file__", None) and Path(main.__file__ or "").resolve() == path:
         return main
-    name = f"{_PREFIX}{path.stem}_{digest(str(path), 4)}"
+    name = f"{_PREFIX}{path.stem}_{digest(place if copied else str(path), 4)}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    if copied:
+        setattr(module, _ASKED, place)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
