@@ -13,6 +13,7 @@ from nas.core.records import Candidate, Constraint, Objective, Trial
 from nas.core.registry import register
 from nas.core.seeds import generator
 from nas.engine.pareto import ranks
+from nas.engine.strategies.breeding import Breeding
 from nas.engine.strategies.checks import probability, whole
 from nas.engine.strategies.ordering import Member, member
 from nas.engine.strategies.proposed import Proposed
@@ -54,6 +55,7 @@ class Evolution:
             )
         self._living: deque[Member] = deque(maxlen=self.population)
         self._proposed = Proposed(self.space, self.tries)
+        self._breeding = Breeding("evolution", self.space, self.crossover, self.mutations)
         self._asked = 0
 
     def ask(self) -> Candidate | None:
@@ -63,7 +65,9 @@ class Evolution:
         rng = generator(self.seed, "evolution", self._asked)
         first = self._asked < self.population or not self._living
         self._asked += 1
-        candidate = self._proposed.draw(lambda: self._newcomer(rng) if first else self._child(rng))
+        candidate = self._proposed.draw(
+            lambda: self._breeding.newcomer(rng) if first else self._breeding.child(rng, self._parent)
+        )
         self._proposed.add(candidate)
         return candidate
 
@@ -72,19 +76,6 @@ class Evolution:
         born = member(trial, self.objectives, self.constraints)
         if born is not None:
             self._living.append(born)
-
-    def _newcomer(self, rng: random.Random) -> Candidate:
-        candidate: Candidate = self.space.sample(rng)
-        return candidate.made_by("evolution")
-
-    def _child(self, rng: random.Random) -> Candidate:
-        parent = self._parent(rng)
-        if rng.random() >= self.crossover:
-            mutated: Candidate = self.space.mutate(parent.candidate, rng, self.mutations)
-            return mutated.made_by("evolution", parent.id)
-        other = self._parent(rng)
-        crossed: Candidate = self.space.crossover(parent.candidate, other.candidate, rng, self.mutations)
-        return crossed.made_by("evolution", parent.id, other.id)
 
     def _parent(self, rng: random.Random) -> Member:
         """The winner of a sample."""

@@ -11,6 +11,7 @@ from nas.core.records import Candidate, Constraint, Objective, Trial
 from nas.core.registry import register
 from nas.core.seeds import generator
 from nas.engine.pareto import crowding, ranks
+from nas.engine.strategies.breeding import Breeding
 from nas.engine.strategies.checks import probability, whole
 from nas.engine.strategies.ordering import Member, member
 from nas.engine.strategies.proposed import Proposed
@@ -51,6 +52,7 @@ class NSGA2:
         self._born: list[Member] = []
         self._living: set[str] = set()
         self._proposed = Proposed(self.space, self.tries)
+        self._breeding = Breeding("nsga2", self.space, self.crossover, self.mutations)
         self._asked = 0
 
     def ask(self) -> Candidate | None:
@@ -60,7 +62,9 @@ class NSGA2:
         rng = generator(self.seed, "nsga2", self._asked)
         first = self._asked < self.population or not self._members
         self._asked += 1
-        candidate = self._proposed.draw(lambda: self._newcomer(rng) if first else self._child(rng))
+        candidate = self._proposed.draw(
+            lambda: self._breeding.newcomer(rng) if first else self._breeding.child(rng, self._parent)
+        )
         self._proposed.add(candidate)
         return candidate
 
@@ -75,19 +79,6 @@ class NSGA2:
             self._members = select([*(entry for _, entry in self._members), *self._born], self.population)
             self._living = {entry.candidate.decisions.text for _, entry in self._members}
             self._born = []
-
-    def _newcomer(self, rng: random.Random) -> Candidate:
-        candidate: Candidate = self.space.sample(rng)
-        return candidate.made_by("nsga2")
-
-    def _child(self, rng: random.Random) -> Candidate:
-        parent = self._parent(rng)
-        if rng.random() >= self.crossover:
-            mutated: Candidate = self.space.mutate(parent.candidate, rng, self.mutations)
-            return mutated.made_by("nsga2", parent.id)
-        other = self._parent(rng)
-        crossed: Candidate = self.space.crossover(parent.candidate, other.candidate, rng, self.mutations)
-        return crossed.made_by("nsga2", parent.id, other.id)
 
     def _parent(self, rng: random.Random) -> Member:
         """The better of two drawn evenly; ties go to the first drawn."""
