@@ -137,11 +137,12 @@ def make_plan(recipe: Recipe, source: Source | None = None) -> Plan:
     if "space" not in made:
         problems.settle()
     with problems.under("evaluator"):
-        made["evaluator"] = specs["evaluator"].make(space=made["space"], data=made.get("data"))
-        _check_evaluator(made["evaluator"], specs["evaluator"])
+        evaluator = specs["evaluator"].make(space=made["space"], data=made.get("data"))
+        _check_evaluator(evaluator, specs["evaluator"])
         if "executor" in made:
-            check_executor(made["executor"], made["evaluator"])
-    if "evaluator" not in made or problems.found:
+            check_executor(made["executor"], evaluator)
+        made["evaluator"] = evaluator
+    if "evaluator" not in made:
         problems.settle()
     known = _known(made["evaluator"])
     for key in ("objectives", "constraints"):

@@ -59,7 +59,7 @@ def test_refusals(folder: Path, nas: Nas) -> None:
         (("cn",), "did you mean 'cnn'?"),
         (("cnn", "--set", "width=3"), "did you mean 'widths'?"),
         (("cnn", "--set", "widths"), "expected FIELD=VALUE"),
-        (("cnn", "--set", "widths=[0]"), "expected a whole number above 0"),
+        (("cnn", "--set", "widths=[0]"), "expected one or more whole numbers of 1 or more"),
         (("--set", "widths=[4]"), "--set and --draw are for one space"),
     ):
         found = nas("spaces", *arguments)
