@@ -98,7 +98,12 @@ def locate(where: str | os.PathLike[str]) -> tuple[sa.URL, Path | None]:
     text = os.fspath(where)
     if "://" not in text:
         path = Path(text)
-        path = path if path.is_file() or path.suffix in _SUFFIXES else path / FILE
+        try:
+            path = path if path.is_file() or path.suffix in _SUFFIXES else path / FILE
+        except OSError as error:
+            raise StoreError(
+                f"store {text[:80]!r} cannot be looked for: {error.strerror}; give another path"
+            ) from error
         return sa.URL.create("sqlite", database=str(path)), path
     try:
         url = sa.make_url(text)

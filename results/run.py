@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import ExportError, StoreError
+from nas.core.errors import ExportError, ShapeError, StoreError
 from nas.core.profile import InputSpec
 from nas.core.records import Objective, Trial
 from results.front import Front
@@ -70,10 +70,17 @@ class Run:
         given = self.facts.get("inputs")
         if not given:
             return None
-        return {
-            name: InputSpec(tuple(spec["shape"]), spec.get("dtype", "float32"), spec.get("vocabulary"))
-            for name, spec in given.items()
-        }
+        try:
+            return {
+                name: InputSpec(tuple(spec["shape"]), spec.get("dtype", "float32"), spec.get("vocabulary"))
+                for name, spec in given.items()
+            }
+        except (KeyError, TypeError, AttributeError, ShapeError) as error:
+            raise StoreError(
+                f"{self}: the fact 'inputs' is {given!r}; expected a mapping such as "
+                "{'x': {'shape': [3, 32, 32]}}; "
+                "the store is damaged: open a copy made before"
+            ) from error
 
     @property
     def rows(self) -> list[Row]:
@@ -126,7 +133,12 @@ class Run:
         """
         from results.export import export
 
-        whole, inputs, facts = self.trial(trial if isinstance(trial, int) else trial.id), self.inputs, self.facts
+        wanted = trial.id if isinstance(trial, Trial | Row) else trial
+        if isinstance(wanted, bool) or not isinstance(wanted, int):
+            raise ExportError(f"{self}: trial {trial!r} cannot be exported; expected its number, such as 0, or a trial")
+        if not isinstance(to, str | os.PathLike):
+            raise ExportError(f"{self}: the folder to export to is {to!r}; expected a path")
+        whole, inputs, facts = self.trial(wanted), self.inputs, self.facts
         if inputs is None:
             raise StoreError(f"{self} does not say what its networks take (the fact 'inputs'); it cannot be exported")
         weights = self._weights(whole)

@@ -81,7 +81,12 @@ class SqlStore:
         self._graphs: WeakValueDictionary[str, Graph] = WeakValueDictionary()
         self._lock: FileLock | None = None
         self._holder: sa.Connection | None = None
-        self._check_path(create=mode == "create")
+        try:
+            self._check_path(create=mode == "create")
+        except OSError as error:
+            raise StoreError(
+                f"{self._name} cannot be read: {error.strerror}; check that you may read the file and its folder"
+            ) from error
         self._engine = connect(self.url, self.path, write=self.writable)
         try:
             if self.writable and self.path is not None:

@@ -81,14 +81,22 @@ def export(
     Raises: ExportError: a folder in the way, weights that do not fit, a layer that cannot be written, or outputs that
         differ by more than 0.0.
     """
-    to = Path(to).absolute()
     about = check(about)
-    in_the_way(to)
+    try:
+        to = Path(to).expanduser().absolute()
+        os.access(to, os.F_OK)  # refuses a null byte, which `exists` takes for a name that is not there
+        in_the_way(to)
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, ExportError):
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(f"{str(to)[:80]!r} cannot be a folder: {why}; give another path") from error
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
-    except OSError as error:
-        raise ExportError(f"{to.parent} cannot be written: {error.strerror or error}") from error
+        place = Path(tempfile.mkdtemp(prefix=".export-", dir=to.parent))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(f"{str(to.parent)!r} cannot be written: {why}; give another folder") from error
     try:
         draft = write(graph, inputs, weights, place, about, examples)
         exported = prove([draft])[0]
@@ -264,7 +272,7 @@ def _appear(place: Path, to: Path) -> None:
     if not to.exists():
         os.rename(place, to)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
+    old = Path(tempfile.mkdtemp(prefix=".export-", dir=to.parent))
     try:
         os.rename(to, old / "earlier")
         try:

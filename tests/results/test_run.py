@@ -124,3 +124,40 @@ def test_what_an_export_lacks_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     store_of(tmp_path / "other", [trial(0)]).close()
     with Run(tmp_path / "other") as run, pytest.raises(StoreError, match="does not say what its networks take"):
         run.export(0, tmp_path / "net")
+
+
+@pytest.mark.parametrize("asked", ["zero", None, True, 1.5])
+def test_what_is_no_trial_is_not_exported(tmp_path: Path, asked: object) -> None:
+    with (
+        exportable(tmp_path) as run,
+        pytest.raises(ExportError, match=r"trial .* cannot be exported; expected its num"),
+    ):
+        run.export(asked, tmp_path / "net")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("to", ["a" * 300, "~nouser/net", "a\0b"])
+def test_a_folder_that_no_system_takes(tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with exportable(tmp_path) as run, pytest.raises(ExportError, match=r"cannot be (a folder|written): "):
+        run.export(0, to, untrained=True)
+
+
+@pytest.mark.parametrize("given", [3, ["x"], {"x": 3}, {"x": {}}, {"x": {"shape": "abc"}}])
+def test_damaged_inputs_are_told(tmp_path: Path, given: object) -> None:
+    store_of(tmp_path / "run", [trial(0)], inputs=given).close()
+    with Run(tmp_path / "run") as run, pytest.raises(StoreError, match=r"the fact 'inputs' is .*; expected a mapping"):
+        run.inputs  # noqa: B018 - looking is what raises
+
+
+def test_a_store_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_of(tmp_path / "run", [trial(0)]).close()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        with pytest.raises(StoreError, match=r"cannot be read: Permission denied; check that you may read"):
+            Run(tmp_path / "run")
+    with pytest.raises(StoreError, match=r"cannot be looked for: .*give another path"):
+        Run("a" * 300)
