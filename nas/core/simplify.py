@@ -53,7 +53,7 @@ def kind_of(op: str, attributes: FrozenDict) -> Kind:
     return Kind(
         op,
         attributes,
-        canonical([op, complete]),
+        canonical([op, complete, operation.source] if operation.source else [op, complete]),
         commutes=operation.commutes and not fits,
         silent=operation.silent,
         keeps_zero=operation.keeps_zero and not fits,

@@ -394,6 +394,8 @@ def _settled(part: Part, context: Mapping[str, Any]) -> Part:
 
 def _described(thing: Any) -> Any:
     """A part as JSON values, for the fingerprint."""
+    if isinstance(thing, Op) and ":" in thing.op:
+        return ["Op", thing.label, thing.op, find(thing.op).source, _described(thing.attributes)]
     if is_dataclass(thing) and not isinstance(thing, type):
         return [type(thing).__name__, *(_described(getattr(thing, f.name)) for f in fields(thing))]
     if isinstance(thing, tuple):

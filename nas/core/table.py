@@ -122,6 +122,7 @@ class Operation:
     arity: least and most operands (None: any number).
     commutes: the order of operands does not matter (where the operation does not fit their shapes).
     silent: the output is all zeros, so no path goes through it.
+    source: a digest of the source of a user's class: an edited class is another operation.
     keeps_zero: zeros in, zeros out. idempotent: doing it twice is doing it once. random: draws numbers while training.
     """
 
@@ -131,6 +132,7 @@ class Operation:
     arity: tuple[int, int | None] = (1, 1)
     commutes: bool = False
     silent: bool = False
+    source: str = ""
     keeps_zero: bool = False
     idempotent: bool = False
     random: bool = False
@@ -190,7 +192,7 @@ def operation(*, name: str = "", arity: tuple[int, int | None] = (1, 1), **facts
             for p in inspect.signature(function).parameters.values()
             if p.kind is inspect.Parameter.KEYWORD_ONLY
         }
-        _TABLE[title] = Operation(title, function, attributes, arity, **facts)
+        _TABLE[title] = Operation(title, function, attributes, arity, **facts)  # type: ignore[arg-type]
         return function
 
     return enter

@@ -10,7 +10,7 @@ from typing import Any
 from nas.core.errors import GraphError, ShapeError, told
 from nas.core.imports import load_object
 from nas.core.table import Attribute, Call, Layer, Legal, Operation, Shape
-from nas.core.values import FrozenDict, freeze
+from nas.core.values import FrozenDict, digest, freeze
 
 _ANY = Legal("any value", lambda _: True)
 FILLED = ("in_channels", "in_features", "in_shape")
@@ -40,7 +40,16 @@ def user_operation(text: str) -> Operation:
     positional = [p for p in forward if p.kind in by_place]
     many = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in forward)
     least = sum(p.default is inspect.Parameter.empty for p in positional)
-    return Operation(text, _dry(text, cls), attributes, (max(least, 1), None if many else len(positional)))
+    arity = (max(least, 1), None if many else len(positional))
+    return Operation(text, _dry(text, cls), attributes, arity, source=_source(cls))
+
+
+def _source(cls: type) -> str:
+    """A digest of the class's source; '' for one that was compiled elsewhere."""
+    try:
+        return digest(inspect.getsource(cls))
+    except (OSError, TypeError):
+        return ""
 
 
 def _default(parameter: inspect.Parameter) -> Any:

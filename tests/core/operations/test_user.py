@@ -19,6 +19,7 @@ from nas.core.operations import find
 from nas.core.parts import Part
 from nas.core.profile import InputSpec, profile
 from nas.core.space import Space, features, image, tokens
+from tests.core.processes import in_fresh_processes
 
 
 class Bottleneck(nn.Module):
@@ -294,3 +295,24 @@ class Leaves(nn.Module):
 def test_a_module_that_leaves_the_program_is_told_of() -> None:
     with pytest.raises(ShapeError, match=r"Leaves\(\) does not run .*: it called sys.exit\(0\).*take that call out"):
         profile(*one(op(Leaves), image(3, 8, 8)))
+
+
+SHOW_KEYS = """
+from nas.core.keys import graph_key
+from nas.core.language import op
+from nas.core.space import Space, features
+space = Space(op("mine.py:Mine"), features(5))
+print(graph_key(space[0].graph), space.fingerprint())
+"""
+
+
+def test_an_edited_class_is_another_operation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its key and the space's fingerprint change: numbers of the old one are not taken for the new one's."""
+    monkeypatch.chdir(tmp_path)
+    head = "from torch import nn\nclass Mine(nn.Linear):\n    def __init__(self, in_features):\n        "
+    told = []
+    for body in ("super().__init__(in_features, 3)", "super().__init__(in_features, 3, bias=False)"):
+        (tmp_path / "mine.py").write_text(f"{head}{body}\n")
+        told.append(in_fresh_processes(SHOW_KEYS, 1)[0].split())
+    assert told[0][0] != told[1][0]
+    assert told[0][1] != told[1][1]
