@@ -91,13 +91,14 @@ def front(
 def report(
     folder: Folder,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    figures: Annotated[bool, typer.Option("--figures", help="Also draw the front as PNG, SVG and PDF.")] = False,
     json: Json = False,
 ) -> None:
-    """Write report.html and figures of a run."""
+    """Write the report of a run as one HTML page."""
     with guarded() as out_:
         from nas.cli.looking import report as work
 
-        work(out_, folder, open_, json)
+        work(out_, folder, open_, figures, json)
 
 
 @app.command()

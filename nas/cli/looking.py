@@ -10,6 +10,7 @@ from nas.cli.output import Output
 from nas.cli.tables import front_table
 from nas.core.errors import RecipeError, StoreError, nearest
 from nas.core.records import Objective
+from results.figures import FORMATS, front_figure
 from results.front import Front
 
 
@@ -31,15 +32,17 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
         output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")
 
 
-def report(output: Output, folder: Path, open_: bool, json: bool) -> None:
-    """Write the report, and show it in the browser."""
+def report(output: Output, folder: Path, open_: bool, figures: bool, json: bool) -> None:
+    """Write the report, and figures of the front; show the report in the browser."""
     with running.open(folder) as run:
         output.working = True
         path = run.report()
+        drawn = [front_figure(run, path.with_name(f"front{ending}")) for ending in FORMATS] if figures else []
     if json:
-        output.result({"run": str(folder), "report": str(path)})
+        output.result({"run": str(folder), "report": str(path), **({"figures": [*map(str, drawn)]} if drawn else {})})
     else:
-        output.show(str(path))
+        for file in (path, *drawn):
+            output.show(str(file))
     if open_:
         import webbrowser
 
