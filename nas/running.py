@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from nas import runfolder
 from nas.core.errors import NASError, RecipeError, StoreError
 from nas.core.records import Trial, losses
+from nas.core.values import digits
 from nas.plan import Plan, make_plan
 from nas.recipe import Source, change, parse, read
 
@@ -284,7 +285,7 @@ def _facts(plan: Plan, copies: Mapping[str, str]) -> dict[str, Any]:
         "constraints": [str(constraint) for constraint in plan.constraints],
         "budget": {"amount": plan.budget.amount, "unit": plan.budget.unit},
         "space_name": plan.specs["space"].label,
-        "space_size": str(plan.space.size()),
+        "space_size": digits(plan.space.size()),
         "inputs": {
             name: {"shape": list(spec.shape), "dtype": spec.dtype, "vocabulary": spec.vocabulary}
             for name, spec in plan.space.inputs.items()

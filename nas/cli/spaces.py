@@ -13,6 +13,7 @@ from rich.table import Table
 from nas.cli.output import Output
 from nas.core.errors import GraphError, RecipeError
 from nas.core.space import Space
+from nas.core.values import digits
 from nas.fields import inputs_spec
 from nas.loading import find_part, load, part_names
 from nas.recipe import parse_yaml
@@ -31,7 +32,7 @@ def several(output: Output, sets: Sequence[str], draw: Path | None, json: bool) 
     found = [(name, load("space", name)) for name in part_names("space")]
     if json:
         output.result(
-            [{"name": name, "size": str(space.size()), "choices": len(space.choices())} for name, space in found]
+            [{"name": name, "size": digits(space.size()), "choices": len(space.choices())} for name, space in found]
         )
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -50,7 +51,7 @@ def one(output: Output, name: str, sets: Sequence[str], draw: Path | None, seed:
     if draw is not None:
         _draw(output, name, space, draw, seed)
     if json:
-        output.result({"name": name, "size": str(space.size()), "choices": list(_choices(space))})
+        output.result({"name": name, "size": digits(space.size()), "choices": list(_choices(space))})
         return
     settings = spec.spec()
     fields = (

@@ -62,7 +62,7 @@ def test_runs_are_numbered_and_never_overwritten(folder: Path, nas: Nas) -> None
     before = (folder / "runs/quick-1/recipe.yaml").read_bytes()
     said = nas("search", "quick.yaml", "--out", "runs/quick-1")
     assert said.code == 2
-    assert "already holds a run; go on with it (nas resume runs/quick-1)" in said.err
+    assert "already holds a run; go on with it (nas resume runs/quick-1)" in " ".join(said.err.split())
     assert not said.out
     assert (folder / "runs/quick-1/recipe.yaml").read_bytes() == before
 
