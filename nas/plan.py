@@ -254,7 +254,8 @@ def _probe(
             f"constraints: {constraint} is kept by none of {looked}, whose {constraint.name} is {values[0]:g} to "
             f"{values[-1]:g}"
         )
-        if whole:
+        impossible = constraint.relation in ("<", "<=") and constraint.bound <= 0  # these costs are counts
+        if whole or impossible:
             raise RecipeError(f"{message}; loosen it, or change the space")
         return [f"{message}; the search may find nothing"]
     if constraints and not any(all(c.holds(found) for c in constraints) for found in costs):
