@@ -336,7 +336,7 @@ def test_measured_costs_are_measured_where_they_are_wanted() -> None:
 
 
 def test_a_bound_that_no_count_can_meet_is_refused_in_any_space() -> None:
-    wanted = parse({**GOOD, "space": "cnn", "data": "digits", "evaluator": "train", "objectives": {"val_accuracy": "max"},
-                    "constraints": {"params": "<= -5"}})  # fmt: skip
+    parts = {"space": "cnn", "data": "digits", "evaluator": "train", "objectives": {"val_accuracy": "max"}}
+    wanted = parse({**GOOD, **parts, "constraints": {"params": "<= -5"}})
     with pytest.raises(RecipeError, match="params <= -5 is kept by none of 200 networks drawn"):
         make_plan(wanted)
