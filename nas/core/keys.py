@@ -1,7 +1,9 @@
 """Identities of graphs and of measurements: hex digests of a canonical form, with a version in front.
 
 `graph_key` is exact: two graphs have one key when, after sound simplification (`nas.core.simplify`), they are the same
-labelled DAG up to names and numbering. One node used twice and two equal nodes stay apart.
+labelled DAG up to names and numbering. One node used twice and two equal nodes stay apart. Nesting does not count, but
+for one case that errs to the safe side: a zero inside a nested graph is not moved out of it (`zero_of_source`), so a
+nested and a flat spelling with a zero that something with weights listens to may have two keys.
 
     graph ──simplify──▶ flat rows ──cut where all paths meet──▶ segments ──canonical numbering──▶ texts ──▶ digest
 
