@@ -28,6 +28,7 @@ from nas.core.errors import GraphError, nearest
 from nas.core.graph import check_name
 from nas.core.imports import spell_object
 from nas.core.parts import (
+    FITS,
     MERGES,
     Again,
     Compute,
@@ -413,9 +414,6 @@ def _merge(merge: Any, where: str) -> Setting:
         if option not in MERGES:
             raise GraphError(f"{where}: merge={option!r}; {nearest(option, MERGES)}")
     return _setting(merge, where)
-
-
-FITS = ("project", "crop", "pad")
 
 
 def _fit(fit: Any, where: str) -> Setting:

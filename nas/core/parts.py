@@ -550,6 +550,9 @@ def _takes_operands(part: Part) -> bool:
     return isinstance(part, Op) or (isinstance(part, Dag) and len(part.inputs) > 1)
 
 
+FITS = ("project", "crop", "pad")
+"""What a merge may do where its operands differ in shape."""
+
 MERGES = ("add", "concat", "mean", "mul", "max", "join")
 """Operations that merge any number of operands."""
 

@@ -35,7 +35,6 @@ from nas.core.errors import NASError
 from nas.core.graph import Graph
 from nas.core.keys import canonical_order
 from nas.core.lower import Lowered, lower
-from nas.core.operations import find
 from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate
 from nas.core.simplify import flat
@@ -94,9 +93,7 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
         made = _of_module(thing) if isinstance(thing, nn.Module) else _Thing(thing, ())
         with _random_states_kept():
             small = _smaller(inputs, made.shapes)
-            once, again = (_behaviour(made, small, probe, 0, 0, scramble) for scramble in (1, 2))
-            if not np.array_equal(once, again, equal_nan=True):
-                raise ProbeError("it draws random numbers: the same input gives different outputs")
+            _same_twice(made, small, probe)
             return _key(made, inputs, small, probe)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         if isinstance(error, ProbeError):
@@ -115,18 +112,24 @@ def _graph_key(graph: Graph, inputs: tuple[tuple[str, InputSpec], ...], probe: P
         macs = profile(simple, small).macs * probe.batch
     except NASError as error:
         raise ProbeError(f"it cannot be built: {error}") from error
-    if any(find(node.op).random for node in simple if isinstance(node.op, str)) or _draws(lowered):
+    if any("Dropout" in step.call.target for step in lowered.steps):
         raise ProbeError("it draws random numbers while training (dropout)")
     if cost.params == 0:
         raise ProbeError("it has no weights, so there is nothing to train")
     if macs > probe.most_macs:
         raise ProbeError(f"a probe of {macs:.3g} multiply-adds is too large; the limit is {probe.most_macs:.3g}")
     with _random_states_kept():
-        return _key(_of_lowered(lowered), specs, small, probe)
+        made = _of_lowered(lowered)
+        if any(step.call.target == "user" for step in lowered.steps):
+            _same_twice(made, small, probe)
+        return _key(made, specs, small, probe)
 
 
-def _draws(lowered: Lowered) -> bool:
-    return any("Dropout" in step.call.target for step in lowered.steps)
+def _same_twice(made: _Thing, small: Mapping[str, InputSpec], probe: Probe) -> None:
+    """Raise ProbeError for a thing that draws random numbers."""
+    once, again = (_behaviour(made, small, probe, 0, 0, scramble) for scramble in (1, 2))
+    if not np.array_equal(once, again, equal_nan=True):
+        raise ProbeError("it draws random numbers: the same input gives different outputs")
 
 
 Shapes: TypeAlias = Callable[[Mapping[str, InputSpec]], list[tuple[int, ...]]]

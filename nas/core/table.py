@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from nas.core.errors import GraphError, RegistryError, ShapeError, nearest
-from nas.core.parts import OneOf, Part, SomeOf, Tie
+from nas.core.parts import FITS, OneOf, Part, SomeOf, Tie
 from nas.core.values import FrozenDict
 
 Shape: TypeAlias = tuple[int, ...]
@@ -73,7 +73,6 @@ def _number(value: Any) -> bool:
 
 
 Positive: TypeAlias = Annotated[int, Legal("a whole number above 0", lambda v: whole(v, 1))]
-Count: TypeAlias = Annotated[int, Legal("a whole number of 0 or more", lambda v: whole(v, 0))]
 Width: TypeAlias = Annotated[
     int | None, Legal("a whole number above 0, or None for as many as come in", lambda v: v is None or whole(v, 1))
 ]
@@ -91,14 +90,17 @@ Odd: TypeAlias = Annotated[int, Legal("an odd whole number above 0", lambda v: w
 Fraction: TypeAlias = Annotated[float, Legal("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]
 Factor: TypeAlias = Annotated[float, Legal("a number above 0", lambda v: _number(v) and v > 0)]
 Flag: TypeAlias = Annotated[bool, Legal("true or false", lambda v: isinstance(v, bool))]
-Text: TypeAlias = Annotated[str, Legal("a text", lambda v: isinstance(v, str))]
-ACTIVATIONS = ("relu", "relu6", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid", "hardsigmoid")
+ACTIVATIONS = {
+    "relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish",
+    "leaky_relu": "LeakyReLU", "elu": "ELU", "tanh": "Tanh", "sigmoid": "Sigmoid", "hardsigmoid": "Hardsigmoid",
+}  # fmt: skip
+"""Activations, and the modules of torch.nn that they are."""
 Activation: TypeAlias = Annotated[
     str | None,
     Legal(f"one of {', '.join(ACTIVATIONS)}, or None", lambda v: v is None or v in ACTIVATIONS),
 ]
 Fit: TypeAlias = Annotated[
-    str | None, Legal("'project', 'crop', 'pad', or None", lambda v: v in (None, "project", "crop", "pad"))
+    str | None, Legal(f"{', '.join(map(repr, FITS))}, or None", lambda v: v is None or v in FITS)
 ]
 
 

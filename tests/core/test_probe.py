@@ -224,3 +224,17 @@ def test_inputs_must_be_declared():
 
 def test_the_shared_image_is_what_the_tests_think():
     assert InputSpec((WIDTH, 5, 5)) == IMAGE
+
+
+class DropsOut(nn.Module):
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, in_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(self.conv(x), 0.5, self.training)
+
+
+def test_a_users_module_in_a_graph_that_draws_has_no_key():
+    with pytest.raises(ProbeError, match="random"):
+        key(seq(CONV, mine=op(DropsOut)))

@@ -8,6 +8,7 @@ from nas.core.errors import ShapeError
 from nas.core.language import dag, op
 from nas.core.parts import Part
 from nas.core.table import (
+    ACTIVATIONS,
     Call,
     Fit,
     Flag,
@@ -137,11 +138,6 @@ def group_norm(x: Shape, *, groups: Positive = 8) -> Layer:
 
 # ---- without weights -------------------------------------------------------------------------------------------------
 
-_ACTIVATION_MODULES = {
-    "relu": "ReLU", "relu6": "ReLU6", "gelu": "GELU", "silu": "SiLU", "hardswish": "Hardswish",
-    "leaky_relu": "LeakyReLU", "elu": "ELU", "tanh": "Tanh", "sigmoid": "Sigmoid", "hardsigmoid": "Hardsigmoid",
-}  # fmt: skip
-
 
 def _declare_activation(name: str, module: str) -> None:
     def activation(x: Shape) -> Layer:
@@ -152,7 +148,7 @@ def _declare_activation(name: str, module: str) -> None:
     operation(name=name, keeps_zero=keeps_zero, idempotent=name in ("relu", "relu6"))(activation)
 
 
-for _name, _module in _ACTIVATION_MODULES.items():
+for _name, _module in ACTIVATIONS.items():
     _declare_activation(_name, _module)
 
 

@@ -1,27 +1,47 @@
-"""Newcomers and children: how evolutionary strategies make candidates with the space's own operators."""
+"""How evolutionary strategies propose: newcomers and children, made with the space's own operators, none twice."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas.core.records import Candidate
+from nas.core.seeds import generator
 from nas.engine.strategies.ordering import Member
+from nas.engine.strategies.proposed import Proposed
 
 
-@dataclass(frozen=True)
+@dataclass
 class Breeding:
     """Makes candidates for the strategy `name`.
 
     crossover: the share of children with two parents. mutations: decisions changed in a child, after crossover too.
+    tries: draws before a repetition is accepted. asked: how many were proposed.
     """
 
     name: str
     space: Any
+    seed: int
     crossover: float
     mutations: int
+    tries: int
+    asked: int = 0
+    proposed: Proposed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.proposed = Proposed(self.space, self.tries)
+
+    def propose(self, first: bool, parent: Callable[[random.Random], Member]) -> Candidate | None:
+        """The next candidate: a newcomer while `first`, else a child; None when the space is exhausted."""
+        if self.proposed.exhausted:
+            return None
+        rng = generator(self.seed, self.name, self.asked)
+        self.asked += 1
+        candidate = self.proposed.draw(lambda: self.newcomer(rng) if first else self.child(rng, parent))
+        self.proposed.add(candidate)
+        return candidate
 
     def newcomer(self, rng: random.Random) -> Candidate:
         """A random candidate."""

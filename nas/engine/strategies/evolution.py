@@ -11,12 +11,10 @@ from typing import Any
 from nas.core.errors import RecipeError
 from nas.core.records import Candidate, Constraint, Objective, Trial
 from nas.core.registry import register
-from nas.core.seeds import generator
 from nas.engine.pareto import ranks
 from nas.engine.strategies.breeding import Breeding
 from nas.engine.strategies.checks import probability, whole
 from nas.engine.strategies.ordering import Member, member
-from nas.engine.strategies.proposed import Proposed
 
 
 @register("strategy", "evolution")
@@ -54,22 +52,12 @@ class Evolution:
                 f"strategy evolution: sample is {self.sample}, more than the population of {self.population}"
             )
         self._living: deque[Member] = deque(maxlen=self.population)
-        self._proposed = Proposed(self.space, self.tries)
-        self._breeding = Breeding("evolution", self.space, self.crossover, self.mutations)
-        self._asked = 0
+        self._breeding = Breeding("evolution", self.space, self.seed, self.crossover, self.mutations, self.tries)
 
     def ask(self) -> Candidate | None:
         """A random candidate until the population is full, then children; None when the space is exhausted."""
-        if self._proposed.exhausted:
-            return None
-        rng = generator(self.seed, "evolution", self._asked)
-        first = self._asked < self.population or not self._living
-        self._asked += 1
-        candidate = self._proposed.draw(
-            lambda: self._breeding.newcomer(rng) if first else self._breeding.child(rng, self._parent)
-        )
-        self._proposed.add(candidate)
-        return candidate
+        first = self._breeding.asked < self.population or not self._living
+        return self._breeding.propose(first, self._parent)
 
     def tell(self, trial: Trial) -> None:
         """The trial is born; the oldest dies when there are too many."""

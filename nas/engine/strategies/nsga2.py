@@ -9,12 +9,10 @@ from typing import Any
 
 from nas.core.records import Candidate, Constraint, Objective, Trial
 from nas.core.registry import register
-from nas.core.seeds import generator
 from nas.engine.pareto import crowding, ranks
 from nas.engine.strategies.breeding import Breeding
 from nas.engine.strategies.checks import probability, whole
 from nas.engine.strategies.ordering import Member, member
-from nas.engine.strategies.proposed import Proposed
 
 Key = tuple[float, float, float]
 """(violation, rank of the front, minus crowding distance): smaller is better."""
@@ -51,22 +49,12 @@ class NSGA2:
         self._members: list[tuple[Key, Member]] = []
         self._born: list[Member] = []
         self._living: set[str] = set()
-        self._proposed = Proposed(self.space, self.tries)
-        self._breeding = Breeding("nsga2", self.space, self.crossover, self.mutations)
-        self._asked = 0
+        self._breeding = Breeding("nsga2", self.space, self.seed, self.crossover, self.mutations, self.tries)
 
     def ask(self) -> Candidate | None:
         """A random candidate until as many as the population were asked for, then children; None when exhausted."""
-        if self._proposed.exhausted:
-            return None
-        rng = generator(self.seed, "nsga2", self._asked)
-        first = self._asked < self.population or not self._members
-        self._asked += 1
-        candidate = self._proposed.draw(
-            lambda: self._breeding.newcomer(rng) if first else self._breeding.child(rng, self._parent)
-        )
-        self._proposed.add(candidate)
-        return candidate
+        first = self._breeding.asked < self.population or not self._members
+        return self._breeding.propose(first, self._parent)
 
     def tell(self, trial: Trial) -> None:
         """The trial joins those that compete to survive. A candidate that lives already does not live twice."""
