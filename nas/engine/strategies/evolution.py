@@ -25,6 +25,9 @@ class Evolution:
     population: how many of the latest trials live. sample: how many of them compete to be a parent, drawn with
         replacement. mutations: decisions that a child changes. crossover: probability that a child has two parents
         before it is mutated. tries: draws of a child before a repetition of an earlier proposal is accepted.
+    repeats_by: 'decisions', 'graph' or 'functional': what makes two candidates one class (`Proposed`). visits: how
+        often a class may be proposed before that is a repetition; none for any number. until_changed: a child is
+        mutated again until its class differs from its parents' (`Breeding`).
 
     Reference: Real et al. 2019, Regularized Evolution for Image Classifier Architecture Search, arXiv:1802.01548,
     algorithm 1. Differs: the population is smaller (100 there), children that were proposed before are drawn anew,
@@ -41,6 +44,9 @@ class Evolution:
     mutations: int = 1
     crossover: float = 0.0
     tries: int = 10
+    repeats_by: str = "decisions"
+    visits: int | None = 1
+    until_changed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("population", "sample", "mutations"):
@@ -52,7 +58,17 @@ class Evolution:
                 f"strategy evolution: sample is {self.sample}, more than the population of {self.population}"
             )
         self._living: deque[Member] = deque(maxlen=self.population)
-        self._breeding = Breeding("evolution", self.space, self.seed, self.crossover, self.mutations, self.tries)
+        self._breeding = Breeding(
+            "evolution",
+            self.space,
+            self.seed,
+            self.crossover,
+            self.mutations,
+            self.tries,
+            self.repeats_by,
+            self.visits,
+            self.until_changed,
+        )
 
     def ask(self) -> Candidate | None:
         """A random candidate until the population is full, then children; None when the space is exhausted."""

@@ -26,6 +26,9 @@ class NSGA2:
     population: how many survive. offspring: how many children join before the next survival; 1 is steady state.
     crossover: probability that a child has two parents. mutations: decisions that a child changes after that. tries:
         draws of a child before a repetition of an earlier proposal is accepted; 0 does not look.
+    repeats_by: 'decisions', 'graph' or 'functional': what makes two candidates one class (`Proposed`), of which one
+        lives at a time. visits: how often a class may be proposed before that is a repetition; none for any number.
+        until_changed: a child is mutated again until its class differs from its parents' (`Breeding`).
 
     Reference: Deb et al. 2002, A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II. Differs: there is no
     generation to wait for; parents are chosen from the survivors of all trials told so far, so that any number of
@@ -41,6 +44,9 @@ class NSGA2:
     crossover: float = 0.9
     mutations: int = 1
     tries: int = 10
+    repeats_by: str = "decisions"
+    visits: int | None = 1
+    until_changed: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("population", 2), ("offspring", 1), ("mutations", 0), ("tries", 0)):
@@ -49,7 +55,17 @@ class NSGA2:
         self._members: list[tuple[Key, Member]] = []
         self._born: list[Member] = []
         self._living: set[str] = set()
-        self._breeding = Breeding("nsga2", self.space, self.seed, self.crossover, self.mutations, self.tries)
+        self._breeding = Breeding(
+            "nsga2",
+            self.space,
+            self.seed,
+            self.crossover,
+            self.mutations,
+            self.tries,
+            self.repeats_by,
+            self.visits,
+            self.until_changed,
+        )
 
     def ask(self) -> Candidate | None:
         """A random candidate until as many as the population were asked for, then children; None when exhausted."""
@@ -57,15 +73,18 @@ class NSGA2:
         return self._breeding.propose(first, self._parent)
 
     def tell(self, trial: Trial) -> None:
-        """The trial joins those that compete to survive. A candidate that lives already does not live twice."""
+        """The trial joins those that compete to survive. A class that lives already does not live twice."""
         born = member(trial, self.objectives, self.constraints)
-        if born is None or born.candidate.decisions.text in self._living:
+        if born is None:
             return
-        self._living.add(born.candidate.decisions.text)
+        key = self._breeding.proposed.key
+        if key(born.candidate) in self._living:
+            return
+        self._living.add(key(born.candidate))
         self._born.append(born)
         if len(self._members) < self.population or len(self._born) >= self.offspring:
             self._members = select([*(entry for _, entry in self._members), *self._born], self.population)
-            self._living = {entry.candidate.decisions.text for _, entry in self._members}
+            self._living = {key(entry.candidate) for _, entry in self._members}
             self._born = []
 
     def _parent(self, rng: random.Random) -> Member:

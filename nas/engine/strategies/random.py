@@ -23,6 +23,9 @@ class Random:
 
     uniform: 'choices' draws each choice evenly; 'networks' draws every network evenly.
     unique: nothing is proposed twice, and the search ends when all was proposed. Otherwise draws are with replacement.
+    repeats_by: 'decisions', 'graph' or 'functional': what makes two candidates one class (`Proposed`). visits: how
+        often a class is proposed. In a space that is too large to be listed, 20 draws are made before a repetition is
+        accepted.
 
     >>> from nas.core.language import one_of, op, seq
     >>> from nas.core.space import Space, image
@@ -38,10 +41,13 @@ class Random:
     seed: int = 0
     uniform: str = "choices"
     unique: bool = True
+    repeats_by: str = "decisions"
+    visits: int | None = 1
 
     def __post_init__(self) -> None:
         self.space.sample(random.Random(0), self.uniform)  # refuses an unknown `uniform` here, not at the first trial
-        self._proposed = Proposed(self.space, tries=20 if self.unique else 0)
+        tries = 20 if self.unique else 0
+        self._proposed = Proposed("random", self.space, tries, self.repeats_by, self.visits, "unique is false")
         self._asked = 0
         self._rest: Iterator[Candidate] | None = None
 
@@ -53,14 +59,23 @@ class Random:
         self._asked += 1
         if self._rest is None:
             candidate = self._proposed.draw(lambda: self.space.sample(rng, self.uniform))
-            if candidate in self._proposed and self._proposed.size <= _LISTED:
-                rest = [other for other in self.space.enumerate() if other not in self._proposed]
-                rng.shuffle(rest)
-                self._rest = iter(rest)
+            if candidate in self._proposed and self._proposed.size * (self.visits or 1) <= _LISTED:
+                self._rest = self._listed(rng)
         if self._rest is not None:
-            candidate = next(self._rest)
+            rest = next(self._rest, None)
+            if rest is None:
+                return None
+            candidate = rest
         self._proposed.add(candidate)
         return candidate.made_by("random")
+
+    def _listed(self, rng: random.Random) -> Iterator[Candidate]:
+        """The candidates that can still be proposed, in random order; each is looked at only when its turn comes."""
+        proposed = self._proposed
+        left = [c for c in self.space.enumerate() if not (proposed.looked_at(c) and c in proposed)]
+        rest = left * (self.visits or 1)
+        rng.shuffle(rest)
+        return (candidate for candidate in rest if candidate not in proposed)
 
     def tell(self, trial: Trial) -> None:
         """Nothing is learned."""
