@@ -34,6 +34,8 @@ _NEED_PART = ("accuracy", "auc", "loss", "error")
 def metric(name: str) -> Metric:
     """The metric of a name, told by its ending where it is not a usual one; what is unknown counts as a score.
 
+    What is measured on examples belongs to the function that a network computes; all else to its graph.
+
     Raises: RecipeError for a metric of examples that does not say of which.
 
     >>> metric("val_accuracy_digit").direction, metric("edge_gpu_ms").unit, metric("synflow").direction
@@ -46,4 +48,4 @@ def metric(name: str) -> Metric:
     if kind in _NEED_PART and not name.startswith(PARTS):
         raise RecipeError(f"metric {name!r} does not say on which part of the data; expected val_{kind} or test_{kind}")
     direction, unit = _ENDINGS.get(kind, ("max", ""))
-    return Metric(name, direction, unit)
+    return Metric(name, direction, unit, of="function" if kind in _NEED_PART else "graph")

@@ -67,14 +67,21 @@ class Budget:
 
 @dataclass(frozen=True)
 class Metric:
-    """What an evaluator reports under one name: a unit ('%', 'ms', 'bytes', '' for a count) and what is better."""
+    """What an evaluator reports under one name: a unit ('%', 'ms', 'bytes', '' for a count) and what is better.
+
+    of: what it belongs to. 'function': networks that compute the same function have it in common, as an accuracy;
+        'graph': it depends on how the function is computed, as a latency, or nobody has said that it does not.
+    """
 
     name: str
     direction: str
     unit: str = ""
     description: str = ""
+    of: str = "graph"
 
     def __post_init__(self) -> None:
+        if self.of not in ("function", "graph"):
+            raise RecipeError(f"metric {self.name!r}: of {self.of!r}; legal: 'function', 'graph'")
         if self.direction not in ("max", "min"):
             raise RecipeError(f"objective {self.name!r}: direction {self.direction!r}; legal: 'max', 'min'")
 
@@ -194,9 +201,13 @@ class Trial:
 
     id: counts from 0 in the order of asking.
     stage: 'search', or 'finalist' for a retraining of the trial `of`.
-    source: 'evaluated', or 'cache' when the measurement is that of trial `reuses`.
+    source: 'evaluated', or 'cache' when the measurement is that of trial `reuses`, a trial of the run `origin` where
+        that is not '' (a folder or a name).
+    hit: the cheapest kind of key by which a trial from the cache was known: 'decisions', 'graph' or 'functional'; ''
+        when it was evaluated.
     reason: why it is INFEASIBLE or FAILED, one line; `traceback`: the whole story of a failure.
-    keys: kind of key → key.
+    keys: kind of key → key: 'decisions', 'graph', 'functional' and 'evaluation', as far as they were worked out;
+        'unkeyed' is the reason why there is no functional one.
     """
 
     id: int
@@ -212,6 +223,8 @@ class Trial:
     traceback: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    hit: str = ""
+    origin: str = ""
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -221,6 +234,25 @@ class Trial:
     @property
     def complete(self) -> bool:
         return self.status is Status.COMPLETE
+
+
+@dataclass(frozen=True)
+class Known:
+    """A measurement that was paid for, as a cache keeps it.
+
+    keys: those of the trial, 'evaluation' (by graph) among them, and 'function', the evaluation key by function, where
+        there is one.
+    measurement: as the evaluator gave it. seconds: wall time of the trial.
+    trial, run: which one it was of; '' for the run that asks.
+    """
+
+    keys: Mapping[str, str]
+    status: Status
+    reason: str
+    measurement: Measurement
+    trial: int
+    run: str = ""
+    seconds: float = 0.0
 
 
 def losses(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from nas.core.records import Budget, Candidate, Measurement, Metric, Trial
+from nas.core.records import Budget, Candidate, Known, Measurement, Metric, Trial
 
 
 @runtime_checkable
@@ -122,3 +122,25 @@ class Store(Protocol):
 
     def facts(self) -> Mapping[str, Any]:
         """All facts."""
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """Keeps measurements for other runs; several processes may read and write it at the same time.
+
+    It is asked before an evaluation and told after one. A run's own record is its store: what is taken from here is
+    written there too, and a cache that breaks is left aside.
+    """
+
+    def find(self, keys: Mapping[str, str]) -> Known | None:
+        """The first measurement that was added under `keys["evaluation"]`, else under `keys["function"]`, if given.
+
+        Only one whose graph and functional key have the versions of those in `keys`. A damaged entry is reported and
+        skipped.
+        """
+
+    def add(self, known: Known) -> None:
+        """Keep a measurement; it is there for every process on return."""
+
+    def close(self) -> None:
+        """Let go of it; may be called twice."""

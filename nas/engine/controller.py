@@ -28,13 +28,14 @@ from nas.core.records import (
     Trial,
     losses,
 )
-from nas.core.roles import Done, Evaluator, Executor, Job, Store, Strategy
-from nas.core.seeds import derive
+from nas.core.roles import Cache, Done, Evaluator, Executor, Job, Store, Strategy
 from nas.engine import faults
 from nas.engine.checks import MOST, whole
-from nas.engine.feasibility import Cost, Feasibility, broken
+from nas.engine.feasibility import Cost, Feasibility, verdict
+from nas.engine.identity import Identity
 from nas.engine.interrupts import Interrupts
 from nas.engine.pareto import by_front
+from nas.engine.reuse import Classes, Flight, Reuse, Told
 from nas.engine.weights import KEEP, Weights
 
 
@@ -83,7 +84,9 @@ class Controller:
     cost: cost metrics of a candidate before it is evaluated; merged into every measurement.
     memory_bytes: candidates whose `train_memory_bytes` exceed it are INFEASIBLE.
     keep: 'front' deletes the weights of trials that are dominated, 'all' keeps them.
-    on_event: is told of progress.
+    reuse: when a candidate counts as known; None evaluates every proposal. By function needs `space`.
+    cache: measurements that are shared with other runs.
+    on_event: is told of progress. on_remark: is told, in a line, of what goes wrong beside the search.
     """
 
     strategy: Strategy
@@ -103,7 +106,10 @@ class Controller:
     cost: Cost | None = None
     memory_bytes: int | None = None
     keep: str = "front"
+    reuse: Reuse | None = field(default_factory=Reuse)
+    cache: Cache | None = None
     on_event: Callable[[Event], None] | None = None
+    on_remark: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -123,6 +129,8 @@ class Controller:
             raise RecipeError(f"hours is {self.hours!r}; expected a number above 0, or none for no limit")
         if getattr(self.evaluator, "writes_files", False) and self.folder is None:
             raise RecipeError(f"evaluator {type(self.evaluator).__name__} writes files; give the controller a folder")
+        if self.reuse is not None and self.reuse.functional and self.space is None:
+            raise RecipeError("reuse by function needs the space, which says what networks take; give it")
 
     def run(self) -> Outcome:
         """Search until a limit is reached or somebody interrupts.
@@ -145,41 +153,16 @@ class Controller:
             return session.end(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A measurement that was paid for."""
-
-    id: int
-    status: Status
-    reason: str
-    measurement: Measurement
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A trial between being asked and being recorded. number: how many search trials were asked before it."""
-
-    id: int
-    number: int
-    candidate: Candidate
-    budget: Budget
-    keys: Mapping[str, str]
-    costs: Mapping[str, float]
-    stage: str = "search"
-    of: int | None = None
-
-
 @dataclass
 class _Session:
     """One process's share of a run: what is in work, what is known, what was told."""
 
     plan: Controller
     interrupts: Interrupts
-    flying: dict[int, _Flight] = field(default_factory=dict)
-    waiting: dict[str, list[_Flight]] = field(default_factory=dict)
+    flying: dict[int, Flight] = field(default_factory=dict)
     ended: dict[int, Trial] = field(default_factory=dict)
-    known: dict[str, _Known] = field(default_factory=dict)
-    complete: list[Trial] = field(default_factory=list)
+    complete: dict[str, Trial] = field(default_factory=dict)
+    points: set[tuple[str, tuple[float, ...]]] = field(default_factory=set)
     checked: set[str] = field(default_factory=set)
     told: int = 0
     next_id: int = 0
@@ -192,12 +175,18 @@ class _Session:
         if plan.space is not None:
             self._check_space(facts.get("space"), plan.space.fingerprint())
         self.seconds_before = float(facts.get("seconds", 0.0))
+        self.keying_before: Mapping[str, float] = facts.get(KEYING, {})
         self.noted = self.began
         self.recorded = {trial.id: trial for trial in plan.store.trials("search")}
         self.final = {trial.id: trial for trial in plan.store.trials("finalist")}
-        self.feasibility = Feasibility(plan.cost, plan.constraints, plan.memory_bytes)
-        self.fingerprint = plan.evaluator.fingerprint()
-        self.eval_seed = derive(plan.seed, "evaluate")
+        self.identity = Identity(plan.space.inputs if plan.reuse is not None and plan.reuse.functional else None)
+        self.feasibility = Feasibility(plan.cost, plan.constraints, plan.memory_bytes, self.identity)
+        self.wanted = [o.name for o in plan.objectives] + [c.name for c in plan.constraints]
+        self.classes = Classes(
+            plan.reuse, plan.evaluator, plan.objectives, plan.constraints, plan.seed, identity=self.identity,
+            submit=self._submit, record=self._reuse, cache=plan.cache,
+            run=str(plan.folder.resolve()) if plan.folder is not None else "", remark=plan.on_remark,
+        )  # fmt: skip
         writes = getattr(plan.evaluator, "writes_files", False) and plan.folder is not None
         self.weights = Weights(plan.folder, plan.keep) if writes and plan.folder is not None else None
 
@@ -329,21 +318,12 @@ class _Session:
             self._replay(number, before, candidate)
             return
         finding = self.feasibility.look(candidate)
-        keys = {"decisions": candidate.decisions.key, "graph": finding.graph_key}
-        flight = _Flight(trial_id, number, candidate, self.plan.budget, keys, finding.costs)
+        flight = Flight(trial_id, number, candidate, self.plan.budget, finding.keys, finding.costs)
         if finding.reason:
             measurement = Measurement(finding.costs) if finding.costs else None
             self._record(flight, self._trial(flight, Status.INFEASIBLE, measurement, reason=finding.reason))
-            return
-        key = evaluation_key(finding.graph_key, self.fingerprint, flight.budget, self.eval_seed)
-        flight.keys = {**keys, "evaluation": key}
-        if key in self.known:
-            self._reuse(flight, self.known[key])
-        elif key in self.waiting:
-            self.waiting[key].append(flight)
         else:
-            self.waiting[key] = []
-            self._submit(flight)
+            self.classes.place(flight)
 
     def _replay(self, number: int, before: Trial, candidate: Candidate) -> None:
         if before.candidate.decisions != candidate.decisions:
@@ -352,59 +332,47 @@ class _Session:
                 f"proposes {_short(candidate)}; {_CHANGED}"
             )
         trial = replace(before, candidate=candidate)
+        self.classes.replay(trial)
         self._remember(trial)
         self.ended[number] = trial
         self._show("replay", trial)
 
     # ---- evaluating ----------------------------------------------------------------------------------------------
 
-    def _submit(self, flight: _Flight) -> None:
+    def _submit(self, flight: Flight) -> None:
         self.flying[flight.id] = flight
         folder = self.weights.folder(flight.id) if self.weights is not None else None
-        self.plan.executor.submit(Job(flight.id, flight.candidate, flight.budget, self.eval_seed, folder, flight.stage))
+        self.plan.executor.submit(Job(flight.id, flight.candidate, flight.budget, flight.seed, folder, flight.stage))
 
     def _collect(self, done: Done) -> None:
         """Record a job that ended, and then the trials that waited for it."""
         flight = self.flying.pop(done.id)
         trial = self._judge(flight, done)
-        self._record(flight, trial)
         if flight.stage != "search":
+            self._record(flight, trial)
             return
-        key = flight.keys["evaluation"]
-        waiting = self.waiting.pop(key)
-        if key in self.known:
-            for other in waiting:
-                self._reuse(other, self.known[key])
-        elif waiting:  # the attempt broke, which says nothing about the candidate: the next equal trial tries again
-            self.waiting[key] = waiting[1:]
-            self._submit(waiting[0])
+        self._record(flight, self.classes.ended(flight, trial))
+        self.classes.share(flight, trial, done.measurement)
+        self.classes.go_on(flight)
 
-    def _judge(self, flight: _Flight, done: Done) -> Trial:
+    def _judge(self, flight: Flight, done: Done) -> Trial:
         """The trial that a job's end amounts to."""
-        plan = self.plan
         if done.measurement is None:
             return self._trial(flight, Status.FAILED, None, done, done.reason)
         measurement = replace(done.measurement, metrics={**flight.costs, **done.measurement.metrics})
-        wanted = [objective.name for objective in plan.objectives] + [c.name for c in plan.constraints]
-        missing = [name for name in wanted if name not in measurement.metrics]
         if done.pruned:
             return self._trial(flight, Status.PRUNED, measurement, done, "stopped early by the executor's scheduler")
-        reason = broken([bound for bound in plan.constraints if bound.name in measurement.metrics], measurement.metrics)
-        if reason:  # said first: an evaluator need not measure more of a candidate that breaks a bound
-            return self._trial(flight, Status.INFEASIBLE, measurement, done, reason)
-        if missing:
-            have = ", ".join(sorted(measurement.metrics))
-            reason = f"no {missing[0]!r} was reported, which an objective or constraint needs; reported: {have}"
-            return self._trial(flight, Status.FAILED, None, done, reason)
-        return self._trial(flight, Status.COMPLETE, measurement, done)
+        status, reason = verdict(measurement.metrics, self.wanted, self.plan.constraints)
+        return self._trial(flight, status, None if status is Status.FAILED else measurement, done, reason)
 
-    def _reuse(self, flight: _Flight, known: _Known) -> None:
-        trial = self._trial(flight, known.status, known.measurement, reason=known.reason)
-        self._record(flight, replace(trial, source="cache", reuses=known.id))
+    def _reuse(self, flight: Flight, told: Told) -> None:
+        trial = self._trial(flight, told.status, told.measurement, reason=told.reason)
+        known = told.known
+        self._record(flight, replace(trial, source="cache", reuses=known.trial, hit=told.hit, origin=known.run))
 
     def _trial(
         self,
-        flight: _Flight,
+        flight: Flight,
         status: Status,
         measurement: Measurement | None,
         done: Done | None = None,
@@ -426,7 +394,7 @@ class _Session:
 
     # ---- recording -----------------------------------------------------------------------------------------------
 
-    def _record(self, flight: _Flight, trial: Trial) -> None:
+    def _record(self, flight: Flight, trial: Trial) -> None:
         with self.interrupts.shield():
             self.plan.store.add(trial)
             self._note_seconds(every=5.0)
@@ -439,18 +407,21 @@ class _Session:
 
     def _remember(self, trial: Trial) -> None:
         """Keep what a later equal trial, and the weights on disk, depend on."""
-        key = trial.keys.get("evaluation")
-        usable = trial.status in (Status.COMPLETE, Status.INFEASIBLE) and trial.measurement is not None
-        if key is not None and usable and trial.source == "evaluated" and key not in self.known:
-            assert trial.measurement is not None
-            self.known[key] = _Known(trial.id, trial.status, trial.reason, trial.measurement)
-        if self.plan.finalists is not None and trial.complete and trial.source == "evaluated":
-            self.complete.append(trial)
+        if self.plan.finalists is not None and trial.complete:
+            self._rank(trial)
         if self.weights is not None:
             if not trial.complete:
                 self.weights.useless(trial.id)
             elif trial.source == "evaluated":
                 self.weights.measured(trial.id, losses(trial, self.plan.objectives))
+
+    def _rank(self, trial: Trial) -> None:
+        """Keep a trial that may be a finalist: a network's latest numbers, and one of equal networks with equal ones."""
+        graph = trial.keys["graph"]
+        point = (trial.keys.get("functional", graph), losses(trial, self.plan.objectives))
+        if point not in self.points:
+            self.points.add(point)
+            self.complete[graph] = trial
 
     def _show(self, kind: str, trial: Trial) -> None:
         if self.plan.on_event is not None:
@@ -463,14 +434,19 @@ class _Session:
         """Write the time down now and then, so that a killed session's time counts too."""
         now = time.monotonic()
         if now - self.noted >= every:
-            self.plan.store.note("seconds", self._seconds())
+            self._note_times()
             self.noted = now
+
+    def _note_times(self) -> None:
+        self.plan.store.note("seconds", self._seconds())
+        spent = self.identity.seconds
+        self.plan.store.note(KEYING, {kind: self.keying_before.get(kind, 0.0) + s for kind, s in spent.items()})
 
     def end(self, reason: str) -> Outcome:
         """Write down how the session ended."""
         self.outcome = replace(self.outcome, seconds=self._seconds(), stop_reason=reason)
         with self.interrupts.shield():
-            self.plan.store.note("seconds", self.outcome.seconds)
+            self._note_times()
             self.plan.store.note("stop_reason", reason)
         return self.outcome
 
@@ -481,18 +457,18 @@ class _Session:
 
         The best are those of the front by the first objective, then those that are on the front without it, and so on.
         """
-        complete = sorted(self.complete, key=lambda trial: trial.id)
+        complete = sorted(self.complete.values(), key=lambda trial: trial.id)
         ranked = by_front([losses(trial, self.plan.objectives) for trial in complete])
         have = {trial.of for trial in self.final.values()}
         for trial in (complete[place] for place in ranked[:top]):
             if trial.id in have:
                 continue
-            graph = trial.keys["graph"]
-            key = evaluation_key(graph, self.fingerprint, budget, self.eval_seed, "finalist")
+            graph, seed = trial.keys["graph"], self.classes.seed(0)
+            key = evaluation_key(graph, self.plan.evaluator.fingerprint(), budget, seed, "finalist")
             keys = {"decisions": trial.keys["decisions"], "graph": graph, "evaluation": key}
             costs = self.feasibility.look(trial.candidate).costs
             new = self._new_id(self.final, self.recorded)
-            self._submit(_Flight(new, -1, trial.candidate, budget, keys, costs, "finalist", trial.id))
+            self._submit(Flight(new, -1, trial.candidate, budget, keys, costs, seed, "finalist", trial.id))
         while self.flying:
             self._collect(self.plan.executor.next())
 
@@ -505,6 +481,9 @@ _CHANGED = (
 
 _ENDLESS = 10**12
 """More trials than any search has."""
+
+KEYING = "keying_seconds"
+"""The fact that says how long keys took: kind of key → seconds, over all sessions."""
 
 _MEND = "mend it and go on with nas resume"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.core.errors import ShapeError
-from nas.core.keys import graph_key
 from nas.core.profile import disconnected
-from nas.core.records import Candidate, Constraint
+from nas.core.records import Candidate, Constraint, Status
+from nas.engine.identity import Identity
 
 Cost = Callable[[Candidate], Mapping[str, float]]
 """Cost metrics of a candidate, such as params and macs. Raises ShapeError when its shapes do not fit."""
@@ -16,9 +16,9 @@ Cost = Callable[[Candidate], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """graph_key: the exact key. costs: cost metrics. reason: why the candidate is INFEASIBLE, or ''."""
+    """keys: by decisions and by graph. costs: cost metrics. reason: why the candidate is INFEASIBLE, or ''."""
 
-    graph_key: str
+    keys: Mapping[str, str]
     costs: Mapping[str, float]
     reason: str = ""
 
@@ -29,9 +29,13 @@ class Feasibility:
     cost: gives the cost metrics; None when nothing is known before an evaluation.
     constraints: those on a cost metric are checked here, the others where they are measured.
     memory_bytes: `train_memory_bytes` above this would not fit.
+    identity: works the keys out.
     """
 
-    def __init__(self, cost: Cost | None, constraints: Sequence[Constraint], memory_bytes: int | None) -> None:
+    def __init__(
+        self, cost: Cost | None, constraints: Sequence[Constraint], memory_bytes: int | None, identity: Identity
+    ) -> None:
+        self._identity = identity
         self._cost = cost
         self._constraints = tuple(constraints)
         self._memory_bytes = memory_bytes
@@ -39,13 +43,13 @@ class Feasibility:
 
     def look(self, candidate: Candidate) -> Finding:
         """The finding of a candidate, remembered by its decisions."""
-        key = candidate.decisions.key
+        key = self._identity.decisions(candidate)
         if key not in self._known:
-            self._known[key] = self._find(candidate)
+            self._known[key] = self._find(candidate, key)
         return self._known[key]
 
-    def _find(self, candidate: Candidate) -> Finding:
-        key = graph_key(candidate.graph)
+    def _find(self, candidate: Candidate, decisions: str) -> Finding:
+        key = {"decisions": decisions, "graph": self._identity.graph(candidate.graph)}
         gap = disconnected(candidate.graph)
         if gap is not None:
             return Finding(key, {}, gap)
@@ -72,6 +76,23 @@ def broken(constraints: Sequence[Constraint], metrics: Mapping[str, float]) -> s
         if c.name in metrics and not c.holds(metrics)
     ]
     return "; ".join(reasons)
+
+
+def verdict(
+    metrics: Mapping[str, float], wanted: Collection[str], constraints: Sequence[Constraint]
+) -> tuple[Status, str]:
+    """COMPLETE, or INFEASIBLE or FAILED with the reason. wanted: what objectives and constraints need."""
+    reason = broken(constraints, metrics)
+    if reason:  # said first: an evaluator need not measure more of a candidate that breaks a bound
+        return Status.INFEASIBLE, reason
+    missing = sorted(name for name in wanted if name not in metrics)
+    if missing:
+        have = ", ".join(sorted(metrics))
+        return (
+            Status.FAILED,
+            f"no {missing[0]!r} was reported, which an objective or constraint needs; reported: {have}",
+        )
+    return Status.COMPLETE, ""
 
 
 def _mib(size: float) -> str:
