@@ -20,13 +20,16 @@ from sqlalchemy.pool import StaticPool
 
 from nas.core.errors import StoreError
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the tables below; a database says in `espalier_schema` which one it has."""
+
+ADDED = {2: ("hit", "origin")}
+"""Version → columns of `trials` that it added: an older database is read without them, and gets them when written."""
 
 FILE = "store.sqlite"
 """Name of the database in a run's folder."""
 
-_SUFFIXES = (".sqlite", ".sqlite3", ".db")
+SUFFIXES = (".sqlite", ".sqlite3", ".db")
 
 METADATA = sa.MetaData()
 
@@ -82,6 +85,8 @@ TRIALS = sa.Table(
     sa.Column("measured_seconds", sa.Double),
     sa.Column("curve", sa.Text),
     sa.Column("notes", sa.Text),
+    sa.Column("hit", sa.String(20), nullable=False, server_default=""),
+    sa.Column("origin", sa.Text, nullable=False, server_default=""),
     sa.Index("trials_by_evaluation_key", "run", "evaluation_key", "id"),
 )
 """`evaluation_key` is the one of `keys` that is looked up. `metrics` and the three columns after it are null when
@@ -99,7 +104,7 @@ def locate(where: str | os.PathLike[str]) -> tuple[sa.URL, Path | None]:
     if "://" not in text:
         path = Path(text)
         try:
-            path = path if path.is_file() or path.suffix in _SUFFIXES else path / FILE
+            path = path if path.is_file() or path.suffix in SUFFIXES else path / FILE
         except OSError as error:
             raise StoreError(
                 f"store {text[:80]!r} cannot be looked for: {error.strerror}; give another path"
@@ -170,8 +175,8 @@ def _begin_reading(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def check(connection: sa.Connection, name: str) -> None:
-    """Refuse a database that is not ours, or whose schema is not the one this version knows. Raises StoreError."""
+def check(connection: sa.Connection, name: str) -> int:
+    """The schema version. Raises StoreError for a database that is not ours, or whose schema we do not know."""
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
         raise StoreError(f"{name} is an empty database: its run was stopped before it began; start the search again")
@@ -180,8 +185,8 @@ def check(connection: sa.Connection, name: str) -> None:
             f"{name} is a database of something else: expected a table {VERSION.name!r}, found {sorted(tables)[:8]}"
         )
     version = connection.execute(sa.select(sa.func.max(VERSION.c.version))).scalar()
-    if version is None or version < SCHEMA:
-        raise StoreError(f"{name} has schema version {version}; this version of espalier-nas reads {SCHEMA} only")
+    if version is None or version < 1:
+        raise StoreError(f"{name} has schema version {version}; this version of espalier-nas reads 1 to {SCHEMA}")
     if version > SCHEMA:
         raise StoreError(
             f"{name} has schema version {version}, written by a newer espalier-nas; this one reads up to {SCHEMA}. "
@@ -190,6 +195,25 @@ def check(connection: sa.Connection, name: str) -> None:
     missing = {table.name for table in METADATA.sorted_tables} - tables
     if missing:
         raise StoreError(f"{name} is damaged: its tables {sorted(missing)} are missing")
+    return int(version)
+
+
+def upgrade(connection: sa.Connection, version: int) -> None:
+    """Bring a database to this schema: columns that are new, and what they would have held."""
+    for newer in range(version + 1, SCHEMA + 1):
+        for column in ADDED[newer]:
+            kind = TRIALS.c[column].type.compile(connection.dialect)
+            connection.execute(sa.DDL(f"ALTER TABLE trials ADD COLUMN {column} {kind} DEFAULT '' NOT NULL"))
+    if version < 2:  # until then a candidate was known by its graph only
+        connection.execute(sa.update(TRIALS).where(TRIALS.c.source == "cache").values(hit="graph"))
+    if version < SCHEMA:
+        connection.execute(sa.update(VERSION).values(version=SCHEMA))
+
+
+def columns_of(version: int) -> dict[str, sa.ColumnElement[Any]]:
+    """The columns of `trials` in a database of this version; those that it lacks are empty."""
+    new = {name for newer, names in ADDED.items() if newer > version for name in names}
+    return {c.name: sa.literal("").label(c.name) if c.name in new else c for c in TRIALS.c}
 
 
 def examine(connection: sa.Connection, name: str) -> None:

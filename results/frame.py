@@ -19,6 +19,8 @@ COLUMNS = {
     "of": "Int64",
     "source": "str",
     "reuses": "Int64",
+    "hit": "str",
+    "origin": "str",
     "proposer": "str",
     "reason": "str",
     "budget": "float64",

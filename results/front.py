@@ -36,6 +36,8 @@ class Ended(Protocol):
     @property
     def reuses(self) -> int | None: ...
     @property
+    def origin(self) -> str: ...
+    @property
     def complete(self) -> bool: ...
     @property
     def metrics(self) -> Mapping[str, float]: ...
@@ -47,8 +49,8 @@ T = TypeVar("T", bound=Ended)
 class Front(Sequence[T], Generic[T]):
     """The complete search trials that no other one dominates, the best by the first objective first.
 
-    A trial whose measurement comes from the cache is the same network as the one it reuses, and is not listed beside
-    it. Different networks with equal values are all listed.
+    A trial from the cache with the values of the one that it reuses is not listed beside it: it is the same network, or
+    computes the same. One that does so at another cost is listed, and so are different networks with equal values.
 
     trials: of any stage and status; those that are not complete search trials are left out.
     reference: metric → value of the reference point, in the metrics' own units; by default the rule above.
@@ -74,13 +76,29 @@ class Front(Sequence[T], Generic[T]):
         self.complete: tuple[Ended, ...] = tuple(own)
         self._load = load
         self._losses = np.array([self._row(trial) for trial in own], dtype=float).reshape(len(own), len(self.names))
-        ids = {trial.id for trial in own}
-        self._distinct = np.array([place for place, t in enumerate(own) if t.reuses not in ids], dtype=int)
+        self._distinct = np.array(self._without_repetitions(), dtype=int)
         self._front = self._distinct[self._best_of(self._distinct)]
         self._front = self._front[np.lexsort(self._losses[self._front].T[::-1])]  # stable: ties stay in order of ids
         self._signs = np.array([-1.0 if objective.direction == "max" else 1.0 for objective in objectives])
         self.given_reference = dict(reference) if reference is not None else None
         self._reference = self._reference_losses(reference)
+
+    def _without_repetitions(self) -> list[int]:
+        """Places of the complete trials, those left out that repeat the trial of this run that they reuse."""
+        place_of = {trial.id: place for place, trial in enumerate(self.complete)}
+        found, seen = [], set()
+        for place, trial in enumerate(self.complete):
+            if trial.reuses is None:
+                found.append(place)
+                continue
+            source = None if trial.origin else place_of.get(trial.reuses)
+            values = tuple(self._losses[place])
+            if source is not None and values == tuple(self._losses[source]):
+                continue
+            if (trial.origin, trial.reuses, values) not in seen:
+                seen.add((trial.origin, trial.reuses, values))
+                found.append(place)
+        return found
 
     def _row(self, trial: Ended) -> list[float]:
         try:

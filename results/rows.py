@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Container, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas.core.errors import GraphError, NASError, StoreError
@@ -31,6 +31,10 @@ class Row:
     budget: Budget
     seconds: float
     metrics: Mapping[str, float]
+    hit: str = ""
+    origin: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    measured_seconds: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -55,6 +59,10 @@ ROW_COLUMNS = (
     "budget_unit",
     "seconds",
     "metrics",
+    "hit",
+    "origin",
+    "keys",
+    "measured_seconds",
 )
 
 
@@ -116,6 +124,8 @@ def pack(trial: Trial) -> dict[str, Any]:
         "evaluation_key": trial.keys.get(EVALUATION),
         "keys": dump(trial.keys, f"{what}: keys"),
         "seconds": _seconds(trial.seconds, what),
+        "hit": trial.hit,
+        "origin": _text(trial.origin),
         **_pack_measurement(measurement, what),
     }
 
@@ -151,6 +161,8 @@ def unpack(row: Any, graph: Graph) -> Trial:
             traceback=row.traceback,
             keys=load(row.keys, what),
             seconds=row.seconds,
+            hit=row.hit,
+            origin=row.origin,
         )
     except StoreError:
         raise
@@ -168,7 +180,8 @@ def _measurement(row: Any, what: str) -> Measurement | None:
 
 def unpack_row(row: Any) -> Row:
     """The light form of a row that has ROW_COLUMNS, in their order. Raises StoreError when a column is damaged."""
-    id_, status, stage, of, source, reuses, reason, decisions, parents, proposer, amount, unit, seconds, metrics = row
+    id_, status, stage, of, source, reuses, reason, decisions, parents, proposer, amount, unit, *rest = row
+    seconds, metrics, hit, origin, keys, measured_seconds = rest
     what = f"trial {id_}"
     try:
         return Row(
@@ -185,6 +198,10 @@ def unpack_row(row: Any) -> Row:
             budget=Budget(load(amount, what), unit),
             seconds=seconds,
             metrics=load(metrics, what) if metrics is not None else {},
+            hit=hit,
+            origin=origin,
+            keys=load(keys, what),
+            measured_seconds=measured_seconds or 0.0,
         )
     except StoreError:
         raise

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from results.export import Exported
+    from results.savings import Savings
 
 WEIGHTS = "weights.safetensors"
 """Name of a trial's weights, in `trials/ID` of a run's folder."""
@@ -114,6 +115,13 @@ class Run:
         """Id of a search trial → the trial that evaluated it again after the search (the last such)."""
         return {trial.of: trial for trial in self.store.trials("finalist") if trial.of is not None}
 
+    @property
+    def saved(self) -> Savings:
+        """What its search did not have to pay for."""
+        from results.savings import savings
+
+        return savings(self.rows, self.facts)
+
     # ---- what is made of it ----------------------------------------------------------------------------------------
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
@@ -143,7 +151,7 @@ class Run:
             raise StoreError(f"{self} does not say what its networks take (the fact 'inputs'); it cannot be exported")
         weights = self._weights(whole)
         if weights is None and not untrained:
-            held = ", ".join(str(t.id) for t in self.front if self._weights(t) is not None)
+            held = ", ".join(str(t.id) for t in self.front if self.weights_of(t) is not None)
             raise ExportError(
                 f"{self} kept no weights of trial {whole.id} ({f'it has those of {held}' if held else 'it has none'}); "
                 "say untrained (nas export … --untrained) for the network with fresh weights"
@@ -167,19 +175,37 @@ class Run:
             notes.append("inputs are to be normalised as in the run: architecture.json, about.data.normalisation")
         return replace(made, notes=tuple(notes))
 
+    def weights_of(self, trial: Trial) -> Path | None:
+        """The file of weights that was kept for a trial, or for the same network in the trial that it reuses."""
+        own = self._file(self.folder, trial.id)
+        if own is not None or trial.reuses is None:
+            return own
+        if not trial.origin:
+            other = self.trial(trial.reuses)
+            return self._file(self.folder, other.id) if _same_network(trial, other) else None
+        try:
+            with Run(trial.origin) as run:
+                other = run.trial(trial.reuses)
+        except StoreError:  # that run is not there any more
+            return None
+        return self._file(Path(trial.origin), other.id) if _same_network(trial, other) else None
+
+    def _file(self, folder: Path | None, id_: int) -> Path | None:
+        path = folder / "trials" / str(id_) / WEIGHTS if folder is not None else None
+        return path if path is not None and path.is_file() else None
+
     def _weights(self, trial: Trial) -> dict[str, Tensor] | None:
-        """The state dict that the run kept for a trial. Raises StoreError when its file is damaged."""
+        """The state dict that was kept for a trial. Raises StoreError when its file is damaged."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        for id_ in (trial.id, trial.reuses):
-            path = self.folder / "trials" / str(id_) / WEIGHTS if self.folder is not None else None
-            if path is not None and path.is_file():
-                try:
-                    return load_file(path)
-                except (SafetensorError, OSError) as error:
-                    raise StoreError(f"{path} is damaged ({error}); expected the weights of trial {id_}") from error
-        return None
+        path = self.weights_of(trial)
+        if path is None:
+            return None
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise StoreError(f"{path} is damaged ({error}); expected the weights of trial {trial.id}") from error
 
     # ---- ending ----------------------------------------------------------------------------------------------------
 
@@ -196,3 +222,8 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder or self.store.url)!r})"
+
+
+def _same_network(trial: Trial, other: Trial) -> bool:
+    """Whether weights of one fit the other: networks that only compute the same have weights of their own."""
+    return trial.keys.get("graph") == other.keys.get("graph")

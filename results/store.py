@@ -35,9 +35,11 @@ from results.database import (
     VERSION,
     check,
     clear,
+    columns_of,
     connect,
     examine,
     locate,
+    upgrade,
 )
 from results.lock import FileLock
 from results.rows import ROW_COLUMNS, Row, dump, load, nested_in, pack, pack_graph, unpack, unpack_graph, unpack_row
@@ -46,16 +48,6 @@ _MANY = 500
 """Most values in one `IN (…)`: every database takes that many."""
 
 _ADD_TRIAL, _ADD_GRAPH = sa.insert(TRIALS), sa.insert(GRAPHS)
-_FIND = (
-    sa.select(TRIALS)
-    .where(
-        TRIALS.c.run == sa.bindparam("of_run"),
-        TRIALS.c.evaluation_key == sa.bindparam("key"),
-        TRIALS.c.status == Status.COMPLETE.value,
-        TRIALS.c.source == "evaluated",
-    )
-    .order_by(TRIALS.c.id)
-)
 
 
 class SqlStore:
@@ -140,9 +132,13 @@ class SqlStore:
                     check(connection, self._name)  # a file of something else: refused there
                 METADATA.create_all(connection)
                 connection.execute(sa.insert(VERSION).values(version=SCHEMA))
-            check(connection, self._name)
+            version = check(connection, self._name)
             if mode == "write":
                 examine(connection, self._name)
+            if mode != "read":
+                upgrade(connection, version)
+                version = SCHEMA
+            self._columns = columns_of(version)
             names = {row.name: row.id for row in connection.execute(sa.select(RUNS))}
             if mode == "create":
                 if self.run_name in names:
@@ -217,14 +213,14 @@ class SqlStore:
     def trials(self, stage: str | None = None) -> list[Trial]:
         """All ended trials (of one stage), by id, whole. `rows` is many times quicker where the graphs are not used."""
         with self._reading("reading trials") as connection:
-            query = sa.select(TRIALS).where(TRIALS.c.run == self._run).order_by(TRIALS.c.id)
+            query = self._select().where(TRIALS.c.run == self._run).order_by(TRIALS.c.id)
             rows = connection.execute(query if stage is None else query.where(TRIALS.c.stage == stage)).all()
             return self._whole(connection, rows)
 
     def rows(self, stage: str | None = None) -> list[Row]:
         """All ended trials (of one stage), by id, in their light form."""
         with self._reading("reading trials") as connection:
-            columns = [TRIALS.c[name] for name in ROW_COLUMNS]
+            columns = [self._columns[name] for name in ROW_COLUMNS]
             query = sa.select(*columns).where(TRIALS.c.run == self._run).order_by(TRIALS.c.id)
             rows = connection.execute(query if stage is None else query.where(TRIALS.c.stage == stage)).all()
             return [unpack_row(row) for row in rows]
@@ -235,7 +231,7 @@ class SqlStore:
         with self._reading("reading trials") as connection:
             rows: list[Any] = []
             for some in _slices(ids):
-                query = sa.select(TRIALS).where(TRIALS.c.run == self._run, TRIALS.c.id.in_(some))
+                query = self._select().where(TRIALS.c.run == self._run, TRIALS.c.id.in_(some))
                 rows.extend(connection.execute(query).all())
             found = {trial.id: trial for trial in self._whole(connection, rows)}
         for id_ in ids:
@@ -246,7 +242,13 @@ class SqlStore:
     def find(self, evaluation_key: str) -> Trial | None:
         """The complete, evaluated trial (the first) whose `keys["evaluation"]` is this one; an index leads to it."""
         with self._reading("looking up a key") as connection:
-            row = connection.execute(_FIND, {"of_run": self._run, "key": evaluation_key}).first()
+            query = self._select().where(
+                TRIALS.c.run == self._run,
+                TRIALS.c.evaluation_key == evaluation_key,
+                TRIALS.c.status == Status.COMPLETE.value,
+                TRIALS.c.source == "evaluated",
+            )
+            row = connection.execute(query.order_by(TRIALS.c.id)).first()
             return self._whole(connection, [row])[0] if row is not None else None
 
     def facts(self) -> Mapping[str, Any]:
@@ -259,6 +261,9 @@ class SqlStore:
         with self._reading("counting trials") as connection:
             query = sa.select(sa.func.count()).select_from(TRIALS).where(TRIALS.c.run == self._run)
             return connection.execute(query).scalar_one()
+
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(*self._columns.values())
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[sa.Connection]:

@@ -255,6 +255,10 @@ class Known:
     seconds: float = 0.0
 
 
+KEYING = "keying_seconds"
+"""The fact of a run that says how long keys took: kind of key → seconds, over all sessions."""
+
+
 def losses(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...]:
     """The objectives of a complete trial as numbers to minimise, in the order of `objectives`."""
     return tuple(objective.loss(trial.metrics) for objective in objectives)

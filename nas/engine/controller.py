@@ -18,6 +18,7 @@ from nas.core.errors import NotInSpaceError, RecipeError, StoreError, StrategyEr
 from nas.core.graph import Graph
 from nas.core.keys import evaluation_key
 from nas.core.records import (
+    KEYING,
     Budget,
     Candidate,
     Constraint,
@@ -416,7 +417,7 @@ class _Session:
                 self.weights.measured(trial.id, losses(trial, self.plan.objectives))
 
     def _rank(self, trial: Trial) -> None:
-        """Keep a trial that may be a finalist: a network's latest numbers, and one of equal networks with equal ones."""
+        """Keep a trial that may be a finalist: a network's latest numbers, one of equal networks with equal ones."""
         graph = trial.keys["graph"]
         point = (trial.keys.get("functional", graph), losses(trial, self.plan.objectives))
         if point not in self.points:
@@ -481,9 +482,6 @@ _CHANGED = (
 
 _ENDLESS = 10**12
 """More trials than any search has."""
-
-KEYING = "keying_seconds"
-"""The fact that says how long keys took: kind of key → seconds, over all sessions."""
 
 _MEND = "mend it and go on with nas resume"
 

@@ -9,17 +9,20 @@ A suite is a class whose methods pytest collects. Subclass it in a test file and
             return MySearch(**injected, population=8)
 """
 
+from nas.testing.caches import CacheContract
 from nas.testing.evaluators import EvaluatorContract
 from nas.testing.executors import ExecutorContract
-from nas.testing.memory import MemoryStore
+from nas.testing.memory import MemoryCache, MemoryStore
 from nas.testing.samples import Agreement, AgreementInWorkers, small_space
 from nas.testing.strategies import StrategyContract
 
 __all__ = [
     "Agreement",
     "AgreementInWorkers",
+    "CacheContract",
     "EvaluatorContract",
     "ExecutorContract",
+    "MemoryCache",
     "MemoryStore",
     "StrategyContract",
     "small_space",

@@ -1,4 +1,4 @@
-"""A store that forgets: for tests, and for looking at a part without a run's folder."""
+"""A store and a cache that forget: for tests, and for looking at a part without a run's folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.core.errors import StoreError
-from nas.core.records import Status, Trial
+from nas.core.records import Known, Status, Trial
 
 
 class MemoryStore:
@@ -41,3 +41,26 @@ class MemoryStore:
     def facts(self) -> Mapping[str, Any]:
         """All facts."""
         return dict(self._facts)
+
+
+class MemoryCache:
+    """The Cache role in a list. Other runs of this process may share it."""
+
+    def __init__(self) -> None:
+        self.held: list[Known] = []
+
+    def find(self, keys: Mapping[str, str]) -> Known | None:
+        """The first by graph, else the first by function."""
+        for evaluation, key in (("evaluation", "graph"), ("function", "functional")):
+            for known in self.held:
+                same = keys.get(evaluation) and known.keys.get(evaluation) == keys[evaluation]
+                if same and known.keys[key].partition(":")[0] == keys[key].partition(":")[0]:
+                    return known
+        return None
+
+    def add(self, known: Known) -> None:
+        """Keep it."""
+        self.held.append(known)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,8 @@ from nas.core.records import Trial
 from results.front import Front
 from results.rows import Row
 from results.run import Run
-from results.units import label
+from results.savings import Savings, alike
+from results.units import clock, label
 
 KINDS, STEPS = 12, 60
 """Most kinds of reasons, and points of the hypervolume's way."""
@@ -32,7 +32,7 @@ def counts_of(search: Sequence[Row]) -> list[dict[str, Any]]:
     }
     notes = {
         "complete": "measured",
-        "from the cache": "equal to a network that was measured before",
+        "from the cache": "equal to a network that was measured before, by decisions, graph or function",
         "pruned": "stopped early",
         "infeasible": "broke a constraint or could not be a network; cost nothing to find out",
         "failed": "the evaluation broke",
@@ -45,12 +45,31 @@ def counts_of(search: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
+def saved_of(saved: Savings) -> list[dict[str, str]]:
+    """What was not paid for, and what finding that out cost, line by line."""
+    spent = ", ".join(f"{kind} {clock(seconds)}" for kind, seconds in saved.keying_seconds.items())
+    hits = ", ".join(f"{kind} {number:,}" for kind, number in saved.hits.items())
+    rows = [
+        ("proposals", f"{saved.proposals:,}", ""),
+        ("different by graph", f"{saved.graphs:,}", "exact keys: the same network, however it is spelled"),
+        ("different by function", f"{saved.functions:,}" if saved.functions is not None else "",
+         "networks that do the same on a probe; of those that could be evaluated"),
+        ("hits", f"{saved.hit:,}", f"by kind of key: {hits}"),
+        ("from other runs", f"{saved.elsewhere:,}" if saved.elsewhere else "", "out of the shared cache"),
+        ("evaluations made", f"{saved.evaluations:,}", f"they took {clock(saved.evaluation_seconds)}"),
+        ("time not spent", clock(saved.seconds), "what the evaluations took that were reused"),
+        ("time for keys", clock(sum(saved.keying_seconds.values())) if saved.keying_seconds else "", spent),
+        *(("no functional key", f"{number:,}", reason) for reason, number in saved.unkeyed.items()),
+    ]  # fmt: skip
+    return [{"name": name, "value": value, "note": note} for name, value, note in rows if value]
+
+
 def reasons_of(search: Sequence[Row], run: Run) -> list[dict[str, Any]]:
     """Reasons of trials that are not complete, alike ones together, the most frequent first."""
     kinds: dict[tuple[str, str], list[Row]] = {}
     for row in search:
         if row.reason and not row.complete:
-            kinds.setdefault((row.status.value, re.sub(r"[-+]?\d[\d_,.e]*", "#", row.reason)), []).append(row)
+            kinds.setdefault((row.status.value, alike(row.reason)), []).append(row)
     ranked = sorted(kinds.items(), key=lambda kind: (kind[0][0] != "failed", -len(kind[1])))
     shown = ranked[:KINDS]
     failed = [rows[0].id for (status, _), rows in shown if status == "failed"]

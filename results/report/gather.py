@@ -12,6 +12,7 @@ from typing import Any
 from nas.core.records import losses
 from results.report import course, networks, words
 from results.run import Run
+from results.savings import savings
 
 DRAWN = 60
 """Most drawings."""
@@ -40,6 +41,7 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
         "drawn": len(drawn),
         "left_out": len(front) - len(drawn),
         "counts": course.counts_of(search),
+        "saved": course.saved_of(savings(search, facts)),
         "reasons": course.reasons_of(search, run),
         "progress": course.progress_of(search, front, units),
         "plot": networks.points_of(search, front, behind, finalists, units, folder),
