@@ -30,8 +30,8 @@ def build(graph: Graph, inputs: Mapping[str, InputSpec], seed: int = 0) -> fx.Gr
     return assemble(lower(graph, inputs), seed)
 
 
-def assemble(lowered: Lowered, seed: int = 0) -> fx.GraphModule:
-    """The module of a lowered graph."""
+def assemble(lowered: Lowered, seed: int = 0, make: Callable[[Step], nn.Module] | None = None) -> fx.GraphModule:
+    """The module of a lowered graph. make: the module of a step, instead of a fresh one."""
     traced = fx.Graph()
     place: dict[str, fx.Node] = {name: traced.placeholder(name) for name in lowered.inputs}
     layers: dict[str, Any] = {}
@@ -39,7 +39,7 @@ def assemble(lowered: Lowered, seed: int = 0) -> fx.GraphModule:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU, for good
         for step in lowered.steps:
             if step.call.is_module:
-                layers[step.path] = make_module(step.call)
+                layers[step.path] = make(step) if make else make_module(step.call)
             place[step.path] = _call(traced, step, place)
     outputs = {name: place[path] for name, path in lowered.outputs}
     traced.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)

@@ -9,6 +9,7 @@ import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nas.core.errors import ShapeError
 from nas.core.graph import Graph
@@ -18,12 +19,18 @@ from nas.core.table import Call, Layer, Shape
 
 @dataclass(frozen=True)
 class Step:
-    """One layer: its path, its torch call, the paths (or input names) of its operands, its output's shape."""
+    """One layer: its path, its torch call, the paths (or input names) of its operands, its output's shape.
+
+    site: its place in the space: the names of its nodes and of the options taken on the way, joined by '/'. labels: the
+    names of the operands where they are used, from outside the block if they come from there.
+    """
 
     path: str
     call: Call
     operands: tuple[str, ...]
     shape: Shape
+    site: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,48 +69,78 @@ def identifier(name: str) -> str:
     return f"{text}_" if hidden or keyword.iskeyword(text) or text in TAKEN else text
 
 
-def lower(graph: Graph, inputs: Mapping[str, InputSpec]) -> Lowered:
-    """The layers of a graph. Identities are resolved. Raises ShapeError."""
-    steps: list[Step] = []
-    taken: set[str] = set()
-    names = tuple(_free(identifier(name), taken) for name in graph.inputs)
-    shapes = tuple(inputs[name].shape for name in graph.inputs)
-    outputs = _lower(graph, tuple(zip(names, shapes, strict=True)), "", steps, taken)
-    return Lowered(names, tuple(steps), tuple((name, outputs[name][0]) for name in graph.output_names))
+def lower(graph: Graph, inputs: Mapping[str, InputSpec], taken: Mapping[str, tuple[str, ...]] | None = None) -> Lowered:
+    """The layers of a graph. Identities are resolved.
+
+    taken: address of a node → the options that stand there without a node of their own (`nas.core.walk.places`).
+
+    Raises: ShapeError.
+    """
+    names: set[str] = set()
+    heads = tuple(_free(identifier(name), names) for name in graph.inputs)
+    operands = tuple(_Value(head, inputs[name].shape, name) for head, name in zip(heads, graph.inputs, strict=True))
+    maker = _Lowering([], names, taken or {})
+    outputs = maker.graph(graph, operands, "", "", _below("", (taken or {}).get("", ())))
+    return Lowered(heads, tuple(maker.steps), tuple((name, outputs[name].path) for name in graph.output_names))
 
 
-_Value = tuple[str, Shape]
-"""A path and the shape of what it holds."""
+class _Value(NamedTuple):
+    """What holds a value: its path, its shape, and what it is called where it is used."""
+
+    path: str
+    shape: Shape
+    label: str
 
 
-def _lower(
-    graph: Graph, operands: tuple[_Value, ...], prefix: str, steps: list[Step], taken: set[str]
-) -> dict[str, _Value]:
-    place: dict[str, _Value] = dict(zip(graph.inputs, operands, strict=True))
-    for node in graph.nodes:
-        given = tuple(place[ref] for ref in node.inputs)
-        path = _free(prefix + identifier(node.name), taken)
-        if isinstance(node.op, str):
-            try:
-                made = expand(node.op, node.attributes, tuple(shape for _, shape in given))
-            except ShapeError as error:
-                raise ShapeError(f"{path} → {error}") from None
-        else:
-            made = node.op
-        if isinstance(made, Layer):
-            place[node.name] = _step(made, path, given, steps)
-            continue
-        inner = _lower(made, given, f"{path}.", steps, taken)
-        place[node.name] = next(iter(inner.values()))
-        place.update({f"{node.name}:{output}": value for output, value in inner.items()})
-    return {name: place[ref] for name, ref in graph.outputs}
+@dataclass
+class _Lowering:
+    steps: list[Step]
+    names: set[str]
+    taken: Mapping[str, tuple[str, ...]]
+
+    def graph(
+        self, graph: Graph, operands: tuple[_Value, ...], prefix: str, address: str, site: str
+    ) -> dict[str, _Value]:
+        """The values of a graph's outputs; its layers are added."""
+        place: dict[str, _Value] = dict(zip(graph.inputs, operands, strict=True))
+        for node in graph.nodes:
+            given = tuple(place[ref] for ref in node.inputs)
+            path = _free(prefix + identifier(node.name), self.names)
+            here = f"{address}/{node.name}" if address else node.name
+            at = _below(f"{site}/{node.name}" if site else node.name, self.taken.get(here, ()))
+            if isinstance(node.op, str):
+                try:
+                    made = expand(node.op, node.attributes, tuple(value.shape for value in given))
+                except ShapeError as error:
+                    raise ShapeError(f"{path} → {error}") from None
+            else:
+                made = node.op
+            if isinstance(made, Layer):
+                place[node.name] = self.layer(made, path, at, given)._replace(label=node.name)
+                continue
+            if made is node.op:  # a graph of the user's calls its inputs its own way; an operation's block does not
+                given = tuple(v._replace(label=name) for v, name in zip(given, made.inputs, strict=True))
+            inner = self.graph(made, given, f"{path}.", here, at)
+            place[node.name] = next(iter(inner.values()))._replace(label=node.name)
+            place.update(
+                {
+                    f"{node.name}:{output}": value._replace(label=f"{node.name}:{output}")
+                    for output, value in inner.items()
+                }
+            )
+        return {name: place[ref] for name, ref in graph.outputs}
+
+    def layer(self, layer: Layer, path: str, site: str, given: tuple[_Value, ...]) -> _Value:
+        """The value of a layer: of a new step, or its operand where the layer changes nothing."""
+        if layer.call.target == "nn.Identity" or (layer.call.operands == "fold" and len(given) == 1):
+            return given[0]._replace(shape=layer.shape)
+        names, labels = tuple(value.path for value in given), tuple(value.label for value in given)
+        self.steps.append(Step(path, layer.call, names, layer.shape, site, labels))
+        return _Value(path, layer.shape, path)
 
 
-def _step(layer: Layer, path: str, given: tuple[_Value, ...], steps: list[Step]) -> _Value:
-    if layer.call.target == "nn.Identity" or (layer.call.operands == "fold" and len(given) == 1):
-        return given[0][0], layer.shape
-    steps.append(Step(path, layer.call, tuple(name for name, _ in given), layer.shape))
-    return path, layer.shape
+def _below(site: str, options: tuple[str, ...]) -> str:
+    return "/".join([*([site] if site else []), *options])
 
 
 def _free(path: str, taken: set[str]) -> str:

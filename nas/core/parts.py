@@ -91,6 +91,8 @@ class Part:
     label: str = field(default="", kw_only=True)
 
     default_name: ClassVar[str] = "part"
+    merges: ClassVar[bool] = False
+    """Its parts are branches that are merged; one that is alone stands in its owner's place."""
 
     def structure(self) -> tuple[Item, ...]:
         """The decisions it holds, in the order in which they are taken."""
@@ -243,6 +245,7 @@ class SomeOf(Part):
     merge: Setting = "add"
     fit: Setting = None
     default_name: ClassVar[str] = "paths"
+    merges: ClassVar[bool] = True
 
     @property
     def of_parts(self) -> bool:
@@ -388,6 +391,7 @@ class Parallel(Part):
     merge: Setting = "add"
     fit: Setting = None
     default_name: ClassVar[str] = "branches"
+    merges: ClassVar[bool] = True
 
     def _items(self) -> Iterable[Item]:
         yield from (Sub(name, part) for name, part in self.parts)
@@ -672,13 +676,20 @@ class Compute(Part):
     def assemble(self, at: str, world: World) -> Any:
         values = {name: settle(value, join(at, name), world) for name, value in self.values}
         made = self.function(**values)
-        where = f"{at or 'compute'}: {getattr(self.function, '__name__', self.function)}({values})"
+
+        def where() -> str:
+            return f"{at or 'compute'}: {getattr(self.function, '__name__', self.function)}({values})"
+
         if not isinstance(made, Part):
-            raise GraphError(f"{where} gives {shown(made)}, a {type(made).__name__}; expected a part such as seq(…)")
-        try:
-            return made.assemble(at, World({}))
-        except KeyError as error:
-            raise GraphError(f"{where} gives a part that leaves {error} open; make it a value of compute") from None
+            raise GraphError(f"{where()} gives {shown(made)}, a {type(made).__name__}; expected a part such as seq(…)")
+        if "_piece" not in made.__dict__:  # nothing is open in it: wherever it stands, it becomes the same piece
+            try:
+                made.__dict__["_piece"] = made.assemble(at, World({}))
+            except KeyError as error:
+                raise GraphError(
+                    f"{where()} gives a part that leaves {error} open; make it a value of compute"
+                ) from None
+        return made.__dict__["_piece"]
 
     def rebuild(self, change: Callable[[Part], Part | None]) -> Part | None:
         return replace(self, values=tuple((n, change(v) if isinstance(v, Part) else v) for n, v in self.values))

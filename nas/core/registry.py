@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from nas.core.errors import RegistryError, nearest
 
-KINDS = ("space", "data", "evaluator", "strategy", "executor")
-"""Kinds of parts that a recipe names."""
+KINDS = ("space", "data", "evaluator", "strategy", "executor", "weights", "statistics", "training")
+"""Kinds of parts that a recipe names; the last three are those of a supernet."""
 
 _TABLES: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 

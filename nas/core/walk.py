@@ -6,12 +6,12 @@ decided, so the count of a part is a table "ties newly decided → number of way
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from nas.core.errors import GraphError
-from nas.core.parts import Choose, Item, Part, Sub, Tied, join
+from nas.core.parts import Choose, Item, Part, Sub, Tied, gives_value, join
 from nas.core.subsets import Subsets
 from nas.core.values import Value, canonical
 
@@ -87,6 +87,58 @@ def decide(part: Part, choose: Callable[[Choice], Value]) -> dict[str, Value]:
 
     visit("", part.structure())
     return taken
+
+
+def places(part: Part, decisions: Mapping[str, Value]) -> dict[str, tuple[str, ...]]:
+    """Address of a node of the decided graph → the options that were taken there and have no node of their own.
+
+    An option of `one_of`, and the only path of a `some_of`, stand in the place of their owner: their labels are in the
+    addresses of decisions, but not in those of nodes. With them, what stands at one place can be told apart.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+
+    def visit(at: str, node: str, part: Part) -> bool:
+        """Go through a part; whether there is anything at its place."""
+        there = True
+        branches: list[tuple[str, Sub]] = []
+        for item in part.structure():
+            if isinstance(item, Tied):
+                there = visit(item.name, node, item.part) and there
+            elif isinstance(item, Sub):
+                if part.merges:
+                    branches += [] if gives_value(item.part) else [(join(at, item.name), item)]
+                else:
+                    here = visit(join(at, item.name), join(node, item.name), item.part)
+                    there = there and (here or bool(item.name))
+            elif item.then is not None:
+                option = decisions[address_of(at, item)]
+                subs = item.active(option)
+                if item.kind == "structure":
+                    found[node] = (*found.get(node, ()), *(sub.name for sub in subs))
+                    inside = [visit(join(at, sub.name), node, sub.part) for sub in subs]
+                    there = there and all(inside)
+                elif part.merges:
+                    branches += [(join(at, sub.name), sub) for sub in subs]
+                else:
+                    inside = [visit(join(at, sub.name), join(node, sub.name), sub.part) for sub in subs]
+                    there = there and (item.kind != "edge" or (bool(option) and all(inside)))
+        if branches:
+            merge(node, branches)
+        return there
+
+    def merge(node: str, branches: list[tuple[str, Sub]]) -> None:
+        """Branches stand below their owner, but the only one that is there stands in its place."""
+        before = dict(found)
+        present = [(at, sub) for at, sub in branches if visit(at, join(node, sub.name), sub.part)]
+        if len(present) == 1:
+            found.clear()
+            found.update(before)
+            ((at, sub),) = present
+            found[node] = (*found.get(node, ()), sub.name)
+            visit(at, node, sub.part)
+
+    visit("", "", part)
+    return found
 
 
 class Counter:
