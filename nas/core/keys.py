@@ -12,17 +12,16 @@ A network is a long chain of short segments, so each segment is numbered by itse
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 from nas.core.graph import Graph
 from nas.core.records import Budget
-from nas.core.simplify import Flat, Row, flat, kind_of
+from nas.core.simplify import Flat, Kind, Row, flat, flattened, kind_of
 from nas.core.values import canonical, digest
 
-VERSION = "g2"
+VERSION = "g3"
 """Changes whenever the keys of some graphs do: keys of different versions are never compared."""
 
 
@@ -31,9 +30,9 @@ def graph_key(graph: Graph) -> str:
     return f"{VERSION}:{_graph_digest(graph)}"
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)
 def _graph_digest(graph: Graph) -> str:
-    return digest("\n".join(segment.text for segment in segments(graph)))
+    return digest("\n".join([f"{segment.text}[{','.join(segment.labels)}]" for segment in segments(graph)]))
 
 
 def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage: str = "search") -> str:
@@ -42,18 +41,56 @@ def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage:
 
 
 class Segment(NamedTuple):
-    """A stretch of a network between two places where all paths meet, in canonical form. silent: it is a zero."""
+    """A stretch of a network between two places where all paths meet, in canonical form.
+
+    text: its wiring, with places in `labels` for operations; '' for one operation after another.
+    labels: the labels of its operations, each once, in the order of `_by_size`. silent: it is a zero.
+    """
 
     text: str
+    labels: tuple[str, ...]
     idempotent: bool = False
     silent: bool = False
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)
 def segments(graph: Graph) -> tuple[Segment, ...]:
     """The segments of a graph from input to output; one for the whole where it has several inputs or outputs."""
-    chained = _chained(graph)
-    return chained if chained is not None else _cut(flat(graph))
+    found = _chained(graph)
+    if found is None:
+        found = _patterned(graph)
+    return found if found is not None else _cut(flat(graph))
+
+
+def _patterned(graph: Graph) -> tuple[Segment, ...] | None:
+    """The segments of a graph without nested graphs, worked out on its pattern; None where some are nested.
+
+    The cells of a network often differ in their widths alone. They have one pattern: labels that are numbers.
+    """
+    number = {name: place for place, name in enumerate(graph.inputs)}
+    rows: list[tuple[Kind, tuple[int, ...]]] = []
+    for node in graph.nodes:
+        if isinstance(node.op, Graph):
+            return None
+        rows.append((kind_of(node.op, node.attributes), tuple([number[ref] for ref in node.inputs])))
+        number[node.name] = len(number)
+    labels = sorted({kind.label for kind, _ in rows}, key=_by_size)
+    place = {label: place for place, label in enumerate(labels)}
+    pattern = tuple([(kind.numbered(place[kind.label]), operands) for kind, operands in rows])
+    found = _of_pattern(graph.inputs, pattern, tuple([(name, number[ref]) for name, ref in graph.outputs]))
+    return tuple([segment._replace(labels=tuple([labels[int(n)] for n in segment.labels])) for segment in found])
+
+
+@lru_cache(maxsize=10_000)
+def _of_pattern(
+    inputs: tuple[str, ...], rows: tuple[tuple[Kind, tuple[int, ...]], ...], outputs: tuple[tuple[str, int], ...]
+) -> tuple[Segment, ...]:
+    return _cut(flattened(inputs, [("", kind, operands) for kind, operands in rows], outputs))
+
+
+def _by_size(label: str) -> tuple[int, str]:
+    """Short labels first, so that numbers in them are mostly in their own order: 64 before 128, 128 before 256."""
+    return len(label), label
 
 
 def _chained(graph: Graph) -> tuple[Segment, ...] | None:
@@ -68,7 +105,7 @@ def _chained(graph: Graph) -> tuple[Segment, ...] | None:
             inner = segments(node.op)
         else:
             kind = kind_of(node.op, node.attributes)
-            inner = () if kind.passes_one else (Segment(kind.label, kind.idempotent, kind.silent),)
+            inner = () if kind.passes_one else (_alone(kind),)
         if any(segment.silent for segment in inner):
             return None  # a zero changes what comes after it
         repeated = bool(found and inner) and inner[0].idempotent and inner[0] == found[-1]
@@ -80,17 +117,25 @@ def _chained(graph: Graph) -> tuple[Segment, ...] | None:
 def _cut(rows: Flat) -> tuple[Segment, ...]:
     """The segments of a flat graph."""
     if len(rows.inputs) != 1 or len(rows.outputs) != 1:
-        return (Segment(_number_whole(rows)[0]),)
-    return tuple(_segment(rows.rows[start:stop], start) for start, stop in _stretches(rows))
+        return (_number(rows.rows, len(rows.inputs), 0, rows.outputs)[0],)
+    return tuple([_segment(rows.rows[start:stop], start) for start, stop in _stretches(rows)])
+
+
+def _alone(kind: Kind) -> Segment:
+    return Segment("", (kind.label,), kind.idempotent, kind.silent)
+
+
+def _segment(rows: Sequence[Row], start: int) -> Segment:
+    return _alone(rows[0].kind) if len(rows) == 1 and len(rows[0].operands) == 1 else _number(rows, 1, start)[0]
 
 
 def canonical_order(rows: Flat) -> Flat:
     """The same flat graph with its rows in an order that depends on the labelled DAG alone."""
     count = len(rows.inputs)
     if count != 1 or len(rows.outputs) != 1:
-        stretches = [(0, len(rows.rows), _number_whole(rows)[1][count:])]
+        stretches = [(0, len(rows.rows), _number(rows.rows, count, 0, rows.outputs)[1])]
     else:
-        stretches = [(a, b, _number_segment(rows.rows[a:b], a)[1][1:]) for a, b in _stretches(rows)]
+        stretches = [(a, b, _number(rows.rows[a:b], 1, a)[1]) for a, b in _stretches(rows)]
     order: list[int] = []
     known = set(range(count))
     for start, stop, ranks in stretches:
@@ -127,99 +172,126 @@ def _stretches(rows: Flat) -> list[tuple[int, int]]:
     return found
 
 
-def _segment(rows: Sequence[Row], start: int) -> Segment:
-    kinds = [row.kind for row in rows]
-    if len(rows) == 1 and len(rows[0].operands) == 1:
-        return Segment(kinds[0].label, kinds[0].idempotent, kinds[0].silent)
-    return Segment(_number_segment(rows, start)[0])
+def _number(
+    rows: Sequence[Row], inputs: int, start: int, outputs: tuple[tuple[str, int], ...] = ()
+) -> tuple[Segment, tuple[int, ...]]:
+    """A stretch as a segment, and the canonical number of each of its rows.
+
+    inputs: how many values it takes. start: the number of the first of them. outputs: names, where these count.
+    """
+    labels = sorted({row.kind.label for row in rows}, key=_by_size)
+    place = {label: place for place, label in enumerate(labels)}
+    text, numbers = _numbered(
+        (*range(-inputs, 0), *[place[row.kind.label] for row in rows]),
+        (*((),) * inputs, *[tuple([number - start for number in row.operands]) for row in rows]),
+        (*(False,) * inputs, *[row.kind.commutes for row in rows]),
+        outputs,
+    )
+    return Segment(text, tuple(labels)), numbers[inputs:]
 
 
-def _number_segment(rows: Sequence[Row], start: int) -> tuple[str, tuple[int, ...]]:
-    operands = tuple(tuple(number - start for number in row.operands) for row in rows)
-    labels = ("input", *(row.kind.label for row in rows))
-    return _numbered(labels, ((), *operands), (False, *(row.kind.commutes for row in rows)), ())
+_Colour: TypeAlias = "tuple[int, list[str]] | bool | tuple[list[int], list[tuple[int, int]]]"
 
 
-def _number_whole(rows: Flat) -> tuple[str, tuple[int, ...]]:
-    count = len(rows.inputs)
-    kinds = [row.kind for row in rows.rows]
-    labels = (*(f"input {place}" for place in range(count)), *(kind.label for kind in kinds))
-    operands = (*((),) * count, *(row.operands for row in rows.rows))
-    commutes = (*(False,) * count, *(kind.commutes for kind in kinds))
-    return _numbered(labels, operands, commutes, rows.outputs)
-
-
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)
 def _numbered(
-    labels: tuple[str, ...],
+    labels: tuple[int, ...],
     operands: tuple[tuple[int, ...], ...],
     commutes: tuple[bool, ...],
     outputs: tuple[tuple[str, int], ...],
 ) -> tuple[str, tuple[int, ...]]:
-    """The canonical text of a labelled DAG, and the canonical number of each node.
+    """The canonical text of a labelled DAG, and the canonical number of each node."""
+    ranks = [0] * len(labels)
+    dag = _Dag(labels, operands, commutes, outputs)
+    dag.split(ranks, range(len(labels)), list(zip(labels, dag.outputs, strict=True)))
+    return dag.search(dag.refined(ranks))
 
-    Colour refinement numbers the nodes. Where some still look alike, each of them is tried as the first, and the
-    smallest text is kept, so symmetric graphs get one text too. Nodes whose first tries agree are images of each other,
-    and one of them is enough.
+
+class _Dag:
+    """A DAG whose nodes are to be numbered. `ranks`: for every node, how many nodes come before all that look like it.
+
+    Colour refinement tells nodes apart by their operands and users. Where some still look alike, each of them is tried
+    as the first, and the smallest text is kept, so symmetric graphs get one text too. Nodes whose first tries agree are
+    images of each other, and one of them is enough.
     """
-    marked = list(labels)
-    for name, number in outputs:
-        marked[number] += f" output {name}"
-    users: list[list[tuple[int, int]]] = [[] for _ in labels]
-    for node, sources in enumerate(operands):
-        for place, source in enumerate(sources):
-            users[source].append((node, -1 if commutes[node] else place))
 
-    def refine(ranks: list[int]) -> list[int]:
-        classes = len(set(ranks))
-        while classes < len(ranks):
-            rows = []
-            for node, sources in enumerate(operands):
-                heard = [ranks[source] for source in sources]
-                if commutes[node]:
-                    heard.sort()
-                told = sorted([(ranks[user], place) for user, place in users[node]])
-                rows.append((ranks[node], tuple(heard), tuple(told)))
-            ranks = _ranked(rows)
-            if len(set(ranks)) == classes:
-                break
-            classes = len(set(ranks))
+    def __init__(
+        self,
+        labels: tuple[int, ...],
+        operands: tuple[tuple[int, ...], ...],
+        commutes: tuple[bool, ...],
+        outputs: tuple[tuple[str, int], ...],
+    ) -> None:
+        self.labels, self.operands, self.commutes = labels, operands, commutes
+        self.outputs: list[list[str]] = [[] for _ in labels]
+        for name, node in outputs:
+            self.outputs[node] = sorted([*self.outputs[node], name])
+        self.users: list[list[tuple[int, int]]] = [[] for _ in labels]
+        for node, sources in enumerate(operands):
+            for place, source in enumerate(sources):
+                self.users[source].append((node, -1 if commutes[node] else place))
+
+    @staticmethod
+    def split(ranks: list[int], alike: Sequence[int], colours: Sequence[_Colour]) -> bool:
+        """Rank nodes that looked alike by their colours; False where they still look alike."""
+        start = ranks[alike[0]]
+        rows = sorted(zip(colours, alike, strict=True))
+        last, rank = rows[0][0], start
+        for place, (colour, node) in enumerate(rows, start):
+            if colour != last:
+                last, rank = colour, place
+            ranks[node] = rank
+        return rank != start
+
+    @staticmethod
+    def classes(ranks: list[int]) -> list[list[int]]:
+        """The nodes that look alike, where there are several."""
+        found: dict[int, list[int]] = {}
+        for node, rank in enumerate(ranks):
+            found.setdefault(rank, []).append(node)
+        return [nodes for nodes in found.values() if len(nodes) > 1] if len(found) < len(ranks) else []
+
+    def refined(self, ranks: list[int]) -> list[int]:
+        """Ranks in which nodes look alike only where their operands and users do."""
+        changed = True
+        while changed:
+            changed, old = False, ranks
+            ranks = list(old)
+            for alike in self.classes(old):
+                colours = [(self.heard(node, old), sorted([(old[user], place) for user, place in self.users[node]]))
+                           for node in alike]  # fmt: skip
+                changed |= self.split(ranks, alike, colours)
         return ranks
 
-    def write(ranks: list[int]) -> str:
-        lines = [""] * len(ranks)
-        for node, sources in enumerate(operands):
-            heard = [ranks[source] for source in sources]
-            lines[ranks[node]] = f"{marked[node]} of {sorted(heard) if commutes[node] else heard}"
-        return "; ".join(lines)
+    def heard(self, node: int, ranks: list[int]) -> list[int]:
+        """The ranks of a node's operands."""
+        heard = [ranks[source] for source in self.operands[node]]
+        if self.commutes[node]:
+            heard.sort()
+        return heard
 
-    def first_alike(ranks: list[int]) -> int | None:
-        return min((rank for rank, count in Counter(ranks).items() if count > 1), default=None)
-
-    def search(ranks: list[int]) -> tuple[str, tuple[int, ...]]:
-        alike = first_alike(ranks)
-        if alike is None:
-            return write(ranks), tuple(ranks)
-        tries = {first_try(apart): apart for apart in individualised(ranks, alike)}
-        return min(search(apart) for apart in tries.values())
-
-    def individualised(ranks: list[int], alike: int) -> Iterator[list[int]]:
+    def write(self, ranks: list[int]) -> str:
+        """The text of the DAG under a numbering."""
+        lines: list[list[Any]] = [[]] * len(ranks)
         for node, rank in enumerate(ranks):
-            if rank == alike:
-                apart = [2 * r for r in ranks]
-                apart[node] -= 1
-                yield refine(_ranked(apart))
+            lines[rank] = [self.labels[node], *self.heard(node, ranks), *self.outputs[node]]
+        return str(lines)
 
-    def first_try(ranks: list[int]) -> str:
-        alike = first_alike(ranks)
-        return write(ranks) if alike is None else first_try(next(individualised(ranks, alike)))
+    def search(self, ranks: list[int]) -> tuple[str, tuple[int, ...]]:
+        """The smallest text that refining and trying leads to, and its numbering."""
+        tries = {self.first_try(apart): apart for apart in self.apart(ranks)}
+        return min(map(self.search, tries.values())) if tries else (self.write(ranks), tuple(ranks))
 
-    return search(refine(_ranked(marked)))
+    def apart(self, ranks: list[int]) -> Iterator[list[int]]:
+        """The ranks with one of the first nodes that look alike put before the others, for each of them."""
+        alike = min(self.classes(ranks), key=lambda nodes: ranks[nodes[0]], default=[])
+        for first in alike:
+            moved = list(ranks)
+            self.split(moved, alike, [node != first for node in alike])
+            yield self.refined(moved)
 
-
-_Colour = TypeVar("_Colour", str, int, tuple[int, tuple[int, ...], tuple[tuple[int, int], ...]])
-
-
-def _ranked(colours: Sequence[_Colour]) -> list[int]:
-    order = {colour: rank for rank, colour in enumerate(sorted(set(colours)))}
-    return [order[colour] for colour in colours]
+    def first_try(self, ranks: list[int]) -> str:
+        """The text when of nodes that look alike the first is taken."""
+        for apart in self.apart(ranks):
+            return self.first_try(apart)
+        return self.write(ranks)

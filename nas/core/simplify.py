@@ -3,15 +3,17 @@
 Every rewrite is an entry of `RULES`, whose proof obligation is a test: same outputs in float64 with the weights carried
 over. A node keeps the address it had in the flattened graph, so weights find their way.
 
-What no rule here may do: merge two nodes that have weights, however equal they look; sharing is not repeating.
+What no rule here may do: merge two nodes, however equal they look; sharing is not repeating. (Two equal nodes without
+weights are one function, which `nas.core.probe` finds; here they stay two, as in the benchmarks' own counts of cells.)
+Only zeros of one value are one: they hold nothing but its shape.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from nas.core.errors import NASError
 from nas.core.graph import Graph, Node
@@ -21,7 +23,7 @@ from nas.core.table import Shape
 from nas.core.values import FrozenDict, canonical, thaw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """What the rules need to know of an operation with its attributes. Two kinds are the same when `label` is."""
 
@@ -32,14 +34,26 @@ class Kind:
     silent: bool
     keeps_zero: bool
     idempotent: bool
-    weightless: bool
-    """No weights and no random numbers: two of it on the same operands are one."""
     passes_one: bool
     """One operand goes through as it is: an identity, or a merge."""
     flattens: bool
     """A merge of merges is one merge: add(add(a, b), c) = add(a, b, c), and so mul, max, concat. Not mean."""
     same_shape: bool
     """The output has the shape of the (first) operand, whatever that is."""
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that may apply to it."""
+        return tuple(rule for rule, concerns in RULES.items() if concerns(self))
+
+    @lru_cache(maxsize=100_000)  # noqa: B019 - kinds are few and stay
+    def numbered(self, label: int) -> Kind:
+        """What the rules see of it, with a number for a label; kinds of which they see the same give one object."""
+        flags = (self.commutes, self.silent, self.keeps_zero, self.idempotent, self.passes_one, self.flattens)
+        return _PATTERNS.setdefault((label, self.op, *flags, self.same_shape), replace(self, label=str(label)))
+
+
+_PATTERNS: dict[tuple[int | str | bool, ...], Kind] = {}
 
 
 @lru_cache(maxsize=100_000)
@@ -48,8 +62,6 @@ def kind_of(op: str, attributes: FrozenDict) -> Kind:
     operation = find(op)
     complete = {name: thaw(value) for name, value in operation.complete(attributes).items()}
     fits = complete.get("fit") is not None  # a merge that fits shapes may hold projections
-    costs = [_on_probe(op, attributes, shape, operation.arity[0]) for shape in _PROBES]
-    known = [cost for cost in costs if cost is not None]
     return Kind(
         op,
         attributes,
@@ -58,10 +70,11 @@ def kind_of(op: str, attributes: FrozenDict) -> Kind:
         silent=operation.silent,
         keeps_zero=operation.keeps_zero and not fits,
         idempotent=operation.idempotent,
-        weightless=":" not in op and not fits and not operation.random and bool(known) and not any(p for p, _ in known),
         passes_one=op in ("identity", "add", "mean", "max", "mul", "concat"),
         flattens=op in ("add", "mul", "max", "concat") and not fits,
-        same_shape=not fits and op != "concat" and len(known) == len(_PROBES) and all(kept for _, kept in known),
+        same_shape=not fits
+        and op != "concat"
+        and all(_keeps_shape(op, attributes, shape, operation.arity[0]) for shape in _PROBES),
     )
 
 
@@ -69,21 +82,17 @@ _PROBES: tuple[Shape, ...] = ((24, 28, 36), (48, 44, 20))
 """Two images that no rule of shapes maps to themselves by accident."""
 
 
-def _on_probe(op: str, attributes: FrozenDict, shape: Shape, operands: int) -> tuple[int, bool] | None:
-    """Parameters on a probe, and whether the shape is kept; None where the operation does not take such images."""
+def _keeps_shape(op: str, attributes: FrozenDict, shape: Shape, operands: int) -> bool:
+    """Whether a probe's shape is kept; False where the operation does not take such images."""
     try:
         made = expand(op, attributes, (shape,) * operands)
-        cost = graph_cost(made, (shape,) * operands) if isinstance(made, Graph) else None
+        found = graph_cost(made, (shape,) * operands).outputs[0] if isinstance(made, Graph) else made.shape
     except NASError:
-        return None
-    if isinstance(made, Graph):
-        assert cost is not None
-        return cost.params, cost.outputs[0] == shape
-    return made.params, made.shape == shape
+        return False
+    return found == shape
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One node of a flat graph: its address, its kind, and its operands as numbers (inputs first, then rows)."""
 
     address: str
@@ -114,21 +123,32 @@ def simplify(graph: Graph) -> Graph:
     return flat(graph).graph()
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=1_000)
 def flat(graph: Graph) -> Flat:
     """The simplified graph as rows."""
+    number = {name: place for place, name in enumerate(graph.inputs)}
     maker = _Maker(graph.inputs)
-    place: dict[str, int] = {name: number for number, name in enumerate(graph.inputs)}
     for node in graph.nodes:
-        operands = tuple(place[ref] for ref in node.inputs)
+        operands = tuple([number[ref] for ref in node.inputs])
         if isinstance(node.op, Graph):
             outputs = maker.include(flat(node.op), operands, f"{node.name}.")
-            place[node.name] = outputs[0]
-            for (name, _), number in zip(node.op.outputs, outputs, strict=True):
-                place[f"{node.name}:{name}"] = number
+            number[node.name] = outputs[0]
+            number.update((f"{node.name}:{name}", n) for (name, _), n in zip(node.op.outputs, outputs, strict=True))
         else:
-            place[node.name] = maker.make(node.name, kind_of(node.op, node.attributes), operands)
-    return maker.finish(tuple((name, place[ref]) for name, ref in graph.outputs))
+            number[node.name] = maker.make(node.name, kind_of(node.op, node.attributes), operands)
+    return maker.finish(tuple([(name, number[ref]) for name, ref in graph.outputs]))
+
+
+def flattened(
+    inputs: tuple[str, ...],
+    nodes: Iterable[tuple[str, Kind, tuple[int, ...]]],
+    outputs: Iterable[tuple[str, int]],
+) -> Flat:
+    """The same for nodes that are none of them nested: addresses, kinds, and operands as numbers."""
+    maker, numbers = _Maker(inputs), list(range(len(inputs)))
+    for address, kind, operands in nodes:
+        numbers.append(maker.make(address, kind, tuple([numbers[n] for n in operands])))
+    return maker.finish(tuple([(name, numbers[n]) for name, n in outputs]))
 
 
 class _Maker:
@@ -137,7 +157,7 @@ class _Maker:
     def __init__(self, inputs: tuple[str, ...]) -> None:
         self.inputs = inputs
         self.rows: list[Row] = []
-        self.seen: dict[tuple[str, tuple[int, ...]], int] = {}
+        self.zeros: dict[tuple[str, tuple[int, ...]], int] = {}
         self.scope = len(inputs)
         self.sources: dict[int, list[int]] = {}
 
@@ -147,21 +167,21 @@ class _Maker:
 
     def make(self, address: str, kind: Kind, operands: tuple[int, ...]) -> int:
         """The number of a node's value: of a new row, or of the value that a rule says it equals."""
-        changed = True
-        while changed:
-            changed = False
-            for rule in RULES:
+        found: Found = (kind, operands)
+        while isinstance(found, tuple):
+            kind, operands = found
+            for rule in kind.rules:
                 found = rule(self, kind, operands)
-                if isinstance(found, int):
-                    return found
                 if found is not None:
-                    kind, operands = found
-                    changed = True
-        if kind.weightless:
-            key = (kind.label, tuple(sorted(operands)) if kind.commutes else operands)
-            if key in self.seen:  # a function without weights of the same operands is the same value
-                return self.seen[key]
-            self.seen[key] = len(self.inputs) + len(self.rows)
+                    break
+            else:
+                break
+        if isinstance(found, int):
+            return found
+        if kind.silent:
+            known = self.zeros.setdefault((kind.label, operands), len(self.inputs) + len(self.rows))
+            if known < len(self.inputs) + len(self.rows):
+                return known
         self.rows.append(Row(address, kind, operands))
         return len(self.inputs) + len(self.rows) - 1
 
@@ -187,26 +207,32 @@ class _Maker:
     def finish(self, outputs: tuple[tuple[str, int], ...]) -> Flat:
         """The rows that reach an output, renumbered, with merges flattened into the merge that alone uses them."""
         first = len(self.inputs)
-        uses: Counter[int] = Counter(number for _, number in outputs)
-        for number in range(first + len(self.rows) - 1, first - 1, -1):
-            if uses[number]:
-                uses.update(self.rows[number - first].operands)
+        uses = [0] * (first + len(self.rows))
+        users: list[Kind | None] = [None] * len(uses)
+        for _, number in outputs:
+            uses[number] += 1
+        for place in range(len(self.rows) - 1, -1, -1):
+            if uses[first + place]:
+                for number in self.rows[place].operands:
+                    uses[number] += 1
+                    users[number] = self.rows[place].kind
         held: dict[int, tuple[int, ...]] = {}  # a merge that its only user takes in, as its operands
-        renumbered = {number: number for number in range(first)}
+        renumbered = list(range(first)) + [-1] * len(self.rows)
         rows: list[Row] = []
-        users = {n: row for number, row in enumerate(self.rows, first) if uses[number] for n in row.operands}
         for number, row in enumerate(self.rows, first):
             if not uses[number]:
                 continue
-            operands = tuple(n for operand in row.operands for n in held.get(operand, (operand,)))
-            user = users.get(number)
-            if uses[number] == 1 and user is not None and row.kind.flattens and user.kind.label == row.kind.label:
-                held[number] = operands
-                continue
-            if row.kind.op == "max":
-                operands = tuple(dict.fromkeys(operands))
+            operands, kind = row.operands, row.kind
+            if kind.flattens:
+                operands = tuple([n for operand in operands for n in held.get(operand, (operand,))])
+                user = users[number]
+                if uses[number] == 1 and user is not None and user.label == kind.label:
+                    held[number] = operands
+                    continue
+                if kind.op == "max":
+                    operands = tuple(dict.fromkeys(operands))
             renumbered[number] = first + len(rows)
-            rows.append(Row(row.address, row.kind, tuple(renumbered[n] for n in operands)))
+            rows.append(Row(row.address, kind, tuple([renumbered[n] for n in operands])))
         return Flat(self.inputs, tuple(rows), tuple((name, renumbered[number]) for name, number in outputs))
 
 
@@ -218,26 +244,23 @@ Rule = Callable[[_Maker, Kind, tuple[int, ...]], Found]
 
 def pass_one(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """identity(x) = x, and a merge of one operand is that operand."""
-    return operands[0] if kind.passes_one and len(operands) == 1 else None
+    return operands[0] if len(operands) == 1 else None
 
 
 def repeat_idempotent(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """relu(relu(x)) = relu(x)."""
-    row = maker.row(operands[0]) if kind.idempotent else None
+    row = maker.row(operands[0])
     return operands[0] if row is not None and row.kind.label == kind.label else None
 
 
 def dedupe_max(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """max(a, a, b) = max(a, b)."""
-    if kind.op != "max" or not kind.commutes or len(set(operands)) == len(operands):
-        return None
-    return kind, tuple(dict.fromkeys(operands))
+    left = tuple(dict.fromkeys(operands))
+    return (kind, left) if len(left) < len(operands) else None
 
 
 def drop_zero_terms(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """add(x, 0) = x, as long as one operand is left."""
-    if kind.op != "add" or not kind.commutes:
-        return None
     left = tuple(number for number in operands if not _is_zero(maker, number))
     if not left:
         return _one_zero(operands)
@@ -246,8 +269,6 @@ def drop_zero_terms(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Fou
 
 def absorb_zero_factor(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """mul(x, 0) = 0."""
-    if kind.op != "mul" or not kind.commutes:
-        return None
     zeros = tuple(number for number in operands if _is_zero(maker, number))
     found = _one_zero(zeros)
     return found if found is not None or not 0 < len(zeros) < len(operands) else (kind, zeros)
@@ -255,9 +276,7 @@ def absorb_zero_factor(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> 
 
 def pass_zero(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """f(0) = 0 where f maps zeros to zeros and keeps the shape, so it is the same zeros."""
-    if kind.keeps_zero and kind.same_shape and all(_is_zero(maker, number) for number in operands):
-        return _one_zero(operands)
-    return None
+    return _one_zero(operands) if all(_is_zero(maker, number) for number in operands) else None
 
 
 def zero_of_source(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
@@ -265,8 +284,6 @@ def zero_of_source(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Foun
 
     It stops at the inputs of a nested graph: otherwise a zero in the last cell would hang on the first one.
     """
-    if not kind.silent:
-        return None
     source = maker.shape_source(operands[0])
     return (kind, (source,)) if source != operands[0] else None
 
@@ -281,14 +298,14 @@ def _is_zero(maker: _Maker, number: int) -> bool:
     return row is not None and row.kind.silent
 
 
-RULES: tuple[Rule, ...] = (
-    pass_one,
-    repeat_idempotent,
-    zero_of_source,
-    pass_zero,
-    drop_zero_terms,
-    absorb_zero_factor,
-    dedupe_max,
-)
-"""The rewrites of one node. Dead nodes, nesting, merges of merges, and equal functions without weights fall away in
-`_Maker`."""
+RULES: dict[Rule, Callable[[Kind], bool]] = {
+    pass_one: lambda kind: kind.passes_one,
+    repeat_idempotent: lambda kind: kind.idempotent,
+    zero_of_source: lambda kind: kind.silent,
+    pass_zero: lambda kind: kind.keeps_zero and kind.same_shape,
+    drop_zero_terms: lambda kind: kind.op == "add" and kind.commutes,
+    absorb_zero_factor: lambda kind: kind.op == "mul" and kind.commutes,
+    dedupe_max: lambda kind: kind.op == "max" and kind.commutes,
+}
+"""The rewrites of one node, and the kinds that each concerns. Dead nodes, nesting, merges of merges, and equal zeros
+fall away in `_Maker`."""
