@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         some_of,
         tie,
     )
+    from nas.core.probe import ProbeError, functional_key
     from nas.core.profile import InputSpec, profile
     from nas.core.records import Budget, Candidate, Constraint, Decisions, Measurement, Metric, Objective, Status, Trial
     from nas.core.registry import register
@@ -58,6 +59,7 @@ _HOMES = {
     "nas.core.language": (
         "compute", "dag", "one_of", "op", "optional", "parallel", "recursive", "repeat", "seq", "some_of", "tie",
     ),
+    "nas.core.probe": ("ProbeError", "functional_key"),
     "nas.core.profile": ("InputSpec", "profile"),
     "nas.core.records": (
         "Budget", "Candidate", "Constraint", "Decisions", "Measurement", "Metric", "Objective", "Status", "Trial",
@@ -72,9 +74,9 @@ _PLACES = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Budget", "Candidate", "Constraint", "Decisions", "Graph", "InputSpec", "Measurement", "Metric", "NASError",
-    "Objective", "Space", "Status", "Trial", "__version__", "build", "compute", "dag", "derive", "features",
-    "generator", "graph_key", "image", "load", "one_of", "op", "open", "optional", "parallel", "profile", "recursive",
-    "register", "repeat", "resume", "search", "seq", "some_of", "tie", "tokens",
+    "Objective", "ProbeError", "Space", "Status", "Trial", "__version__", "build", "compute", "dag", "derive",
+    "features", "functional_key", "generator", "graph_key", "image", "load", "one_of", "op", "open", "optional",
+    "parallel", "profile", "recursive", "register", "repeat", "resume", "search", "seq", "some_of", "tie", "tokens",
 ]  # fmt: skip
 
 

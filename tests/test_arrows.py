@@ -93,7 +93,7 @@ HEAVY = {
     "torch": (
         "nas/core/build.py",
         "nas/core/modules.py",
-        "nas/core/probe.py",
+        "nas/core/probe/",
         "evaluators/training/",
         "results/export/",
     ),

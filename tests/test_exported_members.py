@@ -23,8 +23,20 @@ RECORDS = [
     "Status",
     "Trial",
 ]
-WORK = ["build", "derive", "generator", "graph_key", "load", "open", "profile", "register", "resume", "search"]
-REST = ["NASError", "__version__"]
+WORK = [
+    "build",
+    "derive",
+    "functional_key",
+    "generator",
+    "graph_key",
+    "load",
+    "open",
+    "profile",
+    "register",
+    "resume",
+    "search",
+]
+REST = ["NASError", "ProbeError", "__version__"]
 
 
 def test_the_names() -> None:
