@@ -6,24 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nas.core.errors import RecipeError, nearest
-from nas.core.keys import graph_key
 from nas.core.records import Candidate
+from nas.engine.identity import Identity
 from nas.engine.strategies.checks import whole
 
 
-def _functional(candidate: Candidate, space: Any) -> str:
+def _functional(identity: Identity, candidate: Candidate) -> str:
     """The functional key; the graph key of a candidate that has none (it draws random numbers, gives NaN, …)."""
-    from nas.core.probe import ProbeError, functional_key  # brings torch
-
-    try:
-        return functional_key(candidate.graph, space.inputs)
-    except ProbeError:
-        return graph_key(candidate.graph)
+    exact = identity.graph(candidate.graph)
+    key, _ = identity.functional(candidate.graph, exact)
+    return key or exact
 
 
-KINDS: Mapping[str, Callable[[Candidate, Any], str]] = {
-    "decisions": lambda candidate, space: candidate.decisions.key,
-    "graph": lambda candidate, space: graph_key(candidate.graph),
+KINDS: Mapping[str, Callable[[Identity, Candidate], str]] = {
+    "decisions": lambda identity, candidate: identity.decisions(candidate),
+    "graph": lambda identity, candidate: identity.graph(candidate.graph),
     "functional": _functional,
 }
 """What `repeats_by` may be → the key by which two candidates are one class."""
@@ -66,7 +63,8 @@ class Proposed:
             )
         self._space = space
         self._tries = tries
-        self._key = KINDS[repeats_by]
+        self._kind = KINDS[repeats_by]
+        self._identity = Identity(space.inputs)
         self._visits = visits
         self._keys: dict[str, str] = {}
         self._counts: dict[str, int] = {}
@@ -81,7 +79,7 @@ class Proposed:
         """The key of the candidate's class, worked out once per candidate."""
         decisions = candidate.decisions.key
         if decisions not in self._keys:
-            self._keys[decisions] = self._key(candidate, self._space)
+            self._keys[decisions] = self._kind(self._identity, candidate)
             self._counts.setdefault(self._keys[decisions], 0)
         return self._keys[decisions]
 

@@ -17,6 +17,7 @@ from nas.core.seeds import derive
 from nas.core.space import Space, image
 from nas.engine.controller import Controller
 from nas.engine.executors.local import Local
+from nas.engine.identity import Identity
 from nas.engine.strategies.breeding import Breeding
 from nas.engine.strategies.evolution import Evolution
 from nas.engine.strategies.nsga2 import NSGA2
@@ -138,7 +139,7 @@ def test_by_function_fewer_are_new_and_one_without_a_key_goes_by_its_graph():
     for candidate in drops:
         with pytest.raises(ProbeError):
             functional_key(candidate, POOLED.inputs)
-        assert KINDS["functional"](candidate, POOLED) == graph_key(candidate.graph)
+        assert KINDS["functional"](Identity(POOLED.inputs), candidate) == graph_key(candidate.graph)
 
 
 # ---- mutating until the function changes -----------------------------------------------------------------------------
