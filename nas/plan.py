@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nas.caching import Decided, check_cache, decide
 from nas.core.errors import NASError, RecipeError, nearest
 from nas.core.graph import Graph
 from nas.core.profile import profile
@@ -43,6 +44,7 @@ class Plan:
     """A search, ready to run. Used once: its strategy keeps what it was told.
 
     evaluator: as the recipe has it, with cost metrics beside it. cost: of a candidate, before it is evaluated.
+    cache: which measurements are used again.
     warnings: what is allowed but looks like a mistake.
     """
 
@@ -57,6 +59,7 @@ class Plan:
     constraints: tuple[Constraint, ...]
     budget: Budget
     cost: Cost
+    cache: Decided
     warnings: tuple[str, ...] = ()
 
     @property
@@ -78,6 +81,7 @@ class Plan:
         """The recipe with every default in it, as YAML takes it."""
         given = self.recipe.model_dump(exclude_none=True)
         given["name"] = self.recipe.title
+        given["cache"] = self.cache.spec()
         for kind in PARTS:
             if kind in self.specs:
                 given[kind] = self.specs[kind].spec()
@@ -157,6 +161,10 @@ def make_plan(recipe: Recipe, source: Source | None = None) -> Plan:
         )
     evaluator, cost, free = _with_costs(made["evaluator"], made["space"], recipe, made["bench"], made["constraints"])
     warnings = [_odd(objective) for objective in objectives if known[objective.name].direction != objective.direction]
+    cache = decide(recipe.cache, evaluator, objectives, made["constraints"], free)
+    with problems.under("cache"):
+        check_cache(cache.at)
+    warnings += [cache.warning] if cache.warning else []
     with problems.under("space"):
         bounds = [constraint for constraint in made["constraints"] if constraint.name in free]
         warnings += _probe(made["space"], specs["space"], bounds, cost, made.get("data"), evaluator)
@@ -164,7 +172,7 @@ def make_plan(recipe: Recipe, source: Source | None = None) -> Plan:
     budget = getattr(evaluator, "default_budget", None) or Budget(1)
     return Plan(
         recipe, specs, made["space"], made.get("data"), evaluator, made["strategy"], made["executor"], objectives,
-        made["constraints"], budget, cost, tuple(warnings),
+        made["constraints"], budget, cost, cache, tuple(warnings),
     )  # fmt: skip
 
 

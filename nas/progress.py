@@ -33,9 +33,11 @@ class Standing:
 
     def add(self, trial: Trial) -> None:
         """Take a complete trial into account."""
-        if not trial.complete or trial.source == "cache":
+        if not trial.complete:
             return
         point = losses(trial, self.objectives)
+        if trial.source == "cache" and point in self.points:
+            return
         if any(all(a <= b for a, b in zip(other, point, strict=True)) and other != point for other in self.points):
             return
         self.points = [p for p in self.points if p == point or not all(a <= b for a, b in zip(point, p, strict=True))]

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUndefined
 
+from nas.caching import EXPECTED, Caching, mapping_of
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Budget, Constraint, Objective
 
@@ -77,6 +78,7 @@ class Recipe(BaseModel):
 
     costs: how latency and memory are measured (`evaluators.costs.Bench`), where objectives or constraints want them.
     keep: weights of the trials on the 'front' only, or of 'all'.
+    cache: which measurements are used again; None for none.
     """
 
     model_config = _STRICT
@@ -93,6 +95,12 @@ class Recipe(BaseModel):
     finalists: Finalists | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     keep: Literal["front", "all"] = "front"
+    cache: Caching | None = Caching()
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _caching(cls, given: Any) -> Any:
+        return mapping_of(given)
 
     def goals(self, units: Mapping[str, str]) -> tuple[Objective, ...]:
         """The objectives, in order, with the units of their metrics."""
@@ -166,6 +174,9 @@ _EXPECTED = {
     "objectives": "metric: max or min, as in 'objectives: {val_accuracy: max, params: min}'",
     "constraints": "metric: bound, as in 'constraints: {params: \"<= 1e6\"}'",
     "costs": "how latency is measured, as in 'costs: {batch: 1, device: cpu}'",
+    "cache": EXPECTED,
+    "cache.aggregate": "a whole number of at least 1",
+    "cache.forget": "a probability, from 0 to 1",
     "budget": "limits of the search, as in 'budget: {trials: 60}'",
     "budget.trials": "a whole number of at least 1",
     "budget.hours": "a finite number above 0",
@@ -181,7 +192,7 @@ _WORDS = {
     "int_type": "a whole number",
     "string_type": "a text",
 }
-_SUB: dict[str, type[BaseModel]] = {"budget": Limits, "finalists": Finalists}
+_SUB: dict[str, type[BaseModel]] = {"budget": Limits, "finalists": Finalists, "cache": Caching}
 
 
 def _legal(path: Sequence[str]) -> list[str]:
@@ -343,6 +354,8 @@ def _put(holder: dict[str, Any], path: tuple[str, ...], value: Any, text: str) -
             inner = Recipe.model_fields[step].default
         if isinstance(inner, str) and depth == 0 and step in PARTS:
             inner = {"name": inner} if step != "data" or not _is_place(inner) else {"path": inner}
+        elif step == "cache" and depth == 0 and isinstance(inner, bool | str):
+            inner = {"at": inner} if isinstance(inner, str) else {}
         elif inner is None or inner is PydanticUndefined:
             inner = {}
         elif isinstance(inner, Mapping):

@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import runfolder
+from nas import caching, runfolder
 from nas.core.errors import NASError, RecipeError, StoreError
 from nas.core.records import Trial, losses
 from nas.core.values import digits
@@ -29,14 +29,19 @@ from nas.plan import Plan, make_plan
 from nas.recipe import Source, change, parse, read
 
 if TYPE_CHECKING:
+    from nas.core.roles import Cache
     from nas.engine.controller import Event, Outcome
     from results.run import Run
 
-CHANGEABLE = ("budget", "finalists", "executor", "name", "keep", "data")
+CHANGEABLE = ("budget", "finalists", "executor", "name", "keep", "data", "cache")
 """Keys of a recipe that may change between the sessions of a run: none of them changes which trials are proposed.
 
-Data may lie elsewhere; other data are refused by the evaluator's fingerprint.
+Data may lie elsewhere; other data are refused by the evaluator's fingerprint. So may a shared cache, and nothing else
+of `cache` may change.
 """
+
+BEFORE_FUNCTIONAL = {"functional": False, "aggregate": 1, "forget": 0.0}
+"""`cache` of runs that were begun when it was no key yet: they go on as they began."""
 
 _VERSIONS = ("espalier-nas", "torch", "numpy", "optuna", "ray")
 
@@ -53,7 +58,7 @@ def search(
     """Search, from the first trial to the last, and return the run.
 
     recipe: a recipe file or mapping; `keys` (space, data, evaluator, strategy, objectives, constraints, budget,
-        executor, finalists, seed, name, keep) go before what it says. Parts may be objects.
+        executor, finalists, seed, name, keep, cache) go before what it says. Parts may be objects.
     out: the run's folder; `runs/NAME-N` if not given. sets: changes as texts, `evaluator.epochs=2`.
     progress: show what goes on, on standard error. on_event: is told each trial.
 
@@ -88,7 +93,7 @@ def _seen_through(session: Session, on_event: Callable[[Event], None] | None, pr
     for text in session.warnings:
         warnings.warn(text, stacklevel=3)
     run = session.run(on_event, progress=progress)
-    for text in session.problems:
+    for text in (*session.remarks, *session.problems):
         warnings.warn(text, stacklevel=3)
     return run
 
@@ -136,7 +141,9 @@ def go_on(folder: str | Path, *, sets: tuple[str, ...] | list[str] = (), **keys:
                 f"{key!r} cannot change in a run that has begun; only {', '.join(map(repr, CHANGEABLE))} can. For "
                 f"another search: nas search {path / runfolder.RECIPE} --set {key}=…"
             )
+    before = given.setdefault("cache", BEFORE_FUNCTIONAL)
     given, source = change({**given, **keys}, sets, source)
+    given["cache"] = caching.changed(before, given["cache"])
     for key, value in given.items():
         if isinstance(value, Mapping) and set(value) == {"object"}:
             raise RecipeError(
@@ -146,9 +153,15 @@ def go_on(folder: str | Path, *, sets: tuple[str, ...] | list[str] = (), **keys:
     with _in(facts.get("directory")):
         plan = make_plan(parse(given, source), source)
     _check_same(facts, plan, path)
-    return Session(plan, path, facts=facts, warnings=[
+    noticed = [
         f"{file} has changed since this run began; the new one is used" for file in runfolder.changed(path, copies)
-    ])  # fmt: skip
+    ]
+    if caching.is_gone(plan.cache.at):
+        noticed.append(
+            f"the shared cache {plan.cache.at} is not there any more; an empty one is made, and what this run took "
+            "from the old one stays recorded in it"
+        )
+    return Session(plan, path, facts=facts, warnings=noticed)
 
 
 def _given(recipe: Any, keys: Mapping[str, Any]) -> tuple[dict[str, Any], Source]:
@@ -169,7 +182,7 @@ class Session:
 
     facts: what the store knows, for a run that goes on; None for a new one.
     outcome: how the session ended. report: where the report is. best: the trial whose network is in `best/`. problems:
-        what went wrong after the search, which is safe in its folder.
+        what went wrong after the search, which is safe in its folder. remarks: what was noticed while it ran.
     """
 
     plan: Plan
@@ -180,6 +193,7 @@ class Session:
     report: Path | None = None
     best: Trial | None = None
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.warnings = [*self.plan.warnings, *self.warnings]
@@ -194,6 +208,12 @@ class Session:
 
         Raises: StoreError when the run cannot be written, or its trials are not those that are proposed now.
         """
+        plan = self.plan
+        shared = caching.open_cache(plan.cache.at, self.remarks.append)  # first: nothing is written where it is refused
+        with contextlib.closing(shared) if shared is not None else contextlib.nullcontext():
+            return self._run(shared, on_event, progress)
+
+    def _run(self, shared: Cache | None, on_event: Callable[[Event], None] | None, progress: bool) -> Run:
         import results.store
         from nas.engine.controller import Controller
 
@@ -228,7 +248,10 @@ class Session:
                 cost=plan.cost,
                 memory_bytes=plan.memory_bytes(),
                 keep=plan.recipe.keep,
+                reuse=plan.cache.reuse,
+                cache=shared,
                 on_event=told,
+                on_remark=self.remarks.append,
             )
             self.outcome = controller.run()
         run = open(folder)
@@ -240,12 +263,25 @@ class Session:
         """Write the report, and the best network as a plain torch module. What fails is noted: the run is safe."""
         try:
             self.report = run.report()
-            best = best_of(run) if getattr(self.plan.evaluator, "writes_files", False) else None
+            best = self._to_take_home(run)
             if best is not None:
                 run.export(best, self.folder / runfolder.BEST)
                 self.best = best
         except NASError as error:
             self.problems.append(str(error))
+
+    def _to_take_home(self, run: Run) -> Trial | None:
+        """The best trial, or the first of the front, whose weights are at hand."""
+        best = best_of(run) if getattr(self.plan.evaluator, "writes_files", False) else None
+        if best is None or run.weights_of(best) is not None:
+            return best
+        other = next((trial for trial in run.front if run.weights_of(trial) is not None), None)
+        self.remarks.append(
+            f"trial {best.id}, the best, has the numbers of an equal network and no weights of its own; "
+            + (f"trial {other.id} is taken home" if other is not None else f"nas export {run.folder} {best.id} "
+               "--to FOLDER --untrained writes it")
+        )  # fmt: skip
+        return other
 
     @contextlib.contextmanager
     def _showing(self, on_event: Callable[[Event], None] | None, progress: bool) -> Iterator[Any]:
@@ -293,6 +329,7 @@ def _facts(plan: Plan, copies: Mapping[str, str]) -> dict[str, Any]:
         "classes": dict(plan.space.classes) if isinstance(plan.space.classes, Mapping) else plan.space.classes,
         "evaluator": {"name": plan.specs["evaluator"].label, "fingerprint": plan.evaluator.fingerprint()},
         "strategy": plan.specs["strategy"].label,
+        "cache": plan.cache.text,
         "data": plan.data.describe() if plan.data is not None else None,
         "code": dict(copies),
         "directory": str(Path.cwd()),

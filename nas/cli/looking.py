@@ -37,9 +37,11 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, json: bool)
     with running.open(folder) as run:
         output.working = True
         path = run.report()
+        saved = run.saved.summary()
         drawn = [front_figure(run, path.with_name(f"front{ending}")) for ending in FORMATS] if figures else []
     if json:
-        output.result({"run": str(folder), "report": str(path), **({"figures": [*map(str, drawn)]} if drawn else {})})
+        figures_drawn = {"figures": [*map(str, drawn)]} if drawn else {}
+        output.result({"run": str(folder), "report": str(path), "saved": saved, **figures_drawn})
     else:
         for file in (path, *drawn):
             output.show(str(file))

@@ -41,6 +41,9 @@ def _run(output: Output, session: running.Session, folder: Path, json: bool) -> 
         f"{outcome.trials} trials in {clock(time.monotonic() - began)}: {outcome.complete} complete ({outcome.cached} "
         f"from the cache), {outcome.infeasible} infeasible, {outcome.failed} failed; {_REASONS[outcome.stop_reason]}"
     )
+    output.say(run.saved.text())
+    for remark in session.remarks:
+        output.warn(remark)
     if json:
         output.result(summary(run, outcome, folder))
     elif len(run.front):
@@ -79,6 +82,7 @@ def summary(run: Any, outcome: Any, folder: Path) -> dict[str, Any]:
         "failed": outcome.failed,
         "seconds": round(outcome.seconds, 3),
         "stop_reason": outcome.stop_reason,
+        "saved": run.saved.summary(),
         "front": run.front.summary()["front"],
     }
 
@@ -96,6 +100,7 @@ def _announce(output: Output, session: running.Session, folder: Path) -> None:
         "goals": ", ".join(f"{o.name} {o.direction}" for o in plan.objectives)
         + "".join(f"; {constraint}" for constraint in plan.constraints),
         "budget": _budget(recipe),
+        "cache": plan.cache.text,
     }
     if recipe.finalists is not None:
         rows["finalists"] = f"the best {recipe.finalists.top} again, {recipe.finalists.budget} each, then tested"
@@ -123,8 +128,9 @@ def _say_next(output: Output, session: running.Session, run: Any, folder: Path) 
         output.say(f"The best network (trial {taken}) is a plain torch module in {folder}/best")
     if session.report is not None:
         output.say(f"The report is {folder}/{session.report.name}")
-    pick = next((trial for trial in (run.front.knee(), *run.front) if trial.id != taken), run.front[0])
-    fresh = "" if getattr(session.plan.evaluator, "writes_files", False) else " --untrained"
+    others = [trial for trial in (run.front.knee(), *run.front) if trial.id != taken]
+    pick = next((trial for trial in others if run.weights_of(trial) is not None), others[0] if others else run.front[0])
+    fresh = "" if run.weights_of(pick) is not None or pick.id in run.finalists else " --untrained"
     more = 2 * (session.plan.recipe.budget.trials or max(1, len(run.rows)))
     which = "a" if taken is None else "another"
     steps = {

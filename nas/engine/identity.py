@@ -56,15 +56,36 @@ class Identity:
             self.seconds["functional"] += time.perf_counter() - began
         return self._functional[key]
 
-    def _probe(self, graph: Graph) -> tuple[str, str]:
-        from nas.core.probe import functional_key  # brings torch
+    def learn(self, keys: Mapping[str, str]) -> bool:
+        """Take the functional key of a graph from what was worked out before; whether there was one of this version."""
+        key, functional = keys["graph"], keys.get("functional")
+        if self._inputs is None or functional is None:
+            return False
+        from nas.core.probe import VERSION  # brings torch
 
+        if functional.partition(":")[0] == VERSION:
+            self._functional.setdefault(key, (functional, ""))
+        return key in self._functional
+
+    def knows(self, key: str) -> bool:
+        """Whether the functional key of a graph costs nothing more."""
+        return self._inputs is None or key in self._functional
+
+    def _probe(self, graph: Graph) -> tuple[str, str]:
+        import torch
+
+        from nas.core.probe import functional_key
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # beside busy workers a second thread makes small tensors many times slower
         try:
             return functional_key(graph, self._inputs), ""
         except NASError as error:  # it says why it gives no key
             return "", _short(str(error))
         except Exception as error:
             return "", _short(f"it cannot be probed: {faults.one_line(error)}")
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _short(reason: str) -> str:

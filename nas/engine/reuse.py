@@ -171,6 +171,10 @@ class Classes:
             self._evaluate(flight, 0)
             return
         if self._reuse.functional and self._needs <= flight.costs.keys():
+            if self._cache is not None and not self._identity.knows(flight.keys["graph"]):
+                found = self._found(self._with_key(flight, 0))  # another run may have probed this network
+                if found is not None:
+                    self._identity.learn(found.keys)
             functional, reason = self._identity.functional(flight.candidate.graph, flight.keys["graph"])
             if functional:
                 flight.keys = {**flight.keys, "functional": functional}
@@ -216,6 +220,7 @@ class Classes:
         """Take a trial that was recorded in an earlier session into account."""
         if self._off or "evaluation" not in trial.keys:
             return
+        self._identity.learn(trial.keys)
         known = self._class_of(trial.keys)
         if trial.source == "cache" and not trial.origin:
             self._forget(known, trial.id)

@@ -50,7 +50,10 @@ def test_report(run: Path, nas: Nas) -> None:
     (run / "report.html").unlink()
     found = nas("report", "run", "--json")
     assert found.code == 0
-    assert found.json == {"run": "run", "report": "run/report.html"}
+    said = found.json
+    saved = said.pop("saved")
+    assert said == {"run": "run", "report": "run/report.html"}
+    assert saved["proposals"] == saved["evaluations"] + sum(saved["hits"].values()) + sum(saved["infeasible"].values())
     page = (run / "report.html").read_text()
     assert page.lstrip().lower().startswith("<!doctype html")
     assert "val_score" in page

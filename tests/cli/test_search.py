@@ -13,7 +13,7 @@ from nas.core.errors import RecipeError
 from results.store import SqlStore
 from tests.cli.conftest import Nas
 
-KEYS = {"run", "trials", "complete", "cached", "infeasible", "failed", "seconds", "stop_reason", "front"}
+KEYS = {"run", "trials", "complete", "cached", "infeasible", "failed", "seconds", "stop_reason", "saved", "front"}
 
 
 def test_a_search_says_what_it_found_and_what_comes_next(folder: Path, nas: Nas) -> None:
@@ -46,6 +46,9 @@ def test_json_holds_exactly_what_was_promised(folder: Path, nas: Nas) -> None:
     assert found["trials"] == 20 == found["complete"] + found["infeasible"]
     assert found["failed"] == 0
     assert found["stop_reason"] == "trials"
+    saved = found["saved"]
+    assert saved["proposals"] == 20 == saved["evaluations"] + sum(saved["hits"].values()) + found["infeasible"]
+    assert sum(saved["hits"].values()) == found["cached"]
     for row in found["front"]:
         assert set(row) == {"trial", "metrics", "decisions"}
         assert {"val_score", "params", "macs"} <= set(row["metrics"])
