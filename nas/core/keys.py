@@ -32,7 +32,7 @@ def graph_key(graph: Graph) -> str:
 
 @lru_cache(maxsize=10_000)
 def _graph_digest(graph: Graph) -> str:
-    return digest("\n".join([f"{segment.text}[{','.join(segment.labels)}]" for segment in segments(graph)]))
+    return digest("\n".join([segment.text for segment in segments(graph)]))
 
 
 def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage: str = "search") -> str:
@@ -41,16 +41,28 @@ def evaluation_key(graph: str, evaluator: str, budget: Budget, seed: int, stage:
 
 
 class Segment(NamedTuple):
-    """A stretch of a network between two places where all paths meet, in canonical form.
-
-    text: its wiring, with places in `labels` for operations; '' for one operation after another.
-    labels: the labels of its operations, each once, in the order of `_by_size`. silent: it is a zero.
-    """
+    """A stretch of a network between two places where all paths meet, in canonical form. silent: it is a zero."""
 
     text: str
+    idempotent: bool = False
+    silent: bool = False
+
+
+class Stretch(NamedTuple):
+    """A segment with the labels still apart: `wiring` refers to places in `labels`, and is '' for a single operation.
+
+    labels: each once, in the order of `_by_size`.
+    """
+
+    wiring: str
     labels: tuple[str, ...]
     idempotent: bool = False
     silent: bool = False
+
+    def segment(self, names: Sequence[str] | None = None) -> Segment:
+        """With its labels, or where these are numbers with the names at those places."""
+        labels = self.labels if names is None else [names[int(label)] for label in self.labels]
+        return Segment(f"{self.wiring}[{','.join(labels)}]", self.idempotent, self.silent)
 
 
 @lru_cache(maxsize=10_000)
@@ -59,7 +71,7 @@ def segments(graph: Graph) -> tuple[Segment, ...]:
     found = _chained(graph)
     if found is None:
         found = _patterned(graph)
-    return found if found is not None else _cut(flat(graph))
+    return found if found is not None else tuple([stretch.segment() for stretch in _cut(flat(graph))])
 
 
 def _patterned(graph: Graph) -> tuple[Segment, ...] | None:
@@ -68,24 +80,29 @@ def _patterned(graph: Graph) -> tuple[Segment, ...] | None:
     The cells of a network often differ in their widths alone. They have one pattern: labels that are numbers.
     """
     number = {name: place for place, name in enumerate(graph.inputs)}
-    rows: list[tuple[Kind, tuple[int, ...]]] = []
-    for node in graph.nodes:
-        if isinstance(node.op, Graph):
+    kinds: list[Kind] = []
+    operands: list[tuple[int, ...]] = []
+    for name, op, attributes, inputs in [(n.name, n.op, n.attributes, n.inputs) for n in graph.nodes]:
+        if isinstance(op, Graph):
             return None
-        rows.append((kind_of(node.op, node.attributes), tuple([number[ref] for ref in node.inputs])))
-        number[node.name] = len(number)
-    labels = sorted({kind.label for kind, _ in rows}, key=_by_size)
+        kinds.append(kind_of(op, attributes))
+        operands.append(tuple([number[ref] for ref in inputs]))
+        number[name] = len(number)
+    labels = sorted({kind.label for kind in kinds}, key=_by_size)
     place = {label: place for place, label in enumerate(labels)}
-    pattern = tuple([(kind.numbered(place[kind.label]), operands) for kind, operands in rows])
-    found = _of_pattern(graph.inputs, pattern, tuple([(name, number[ref]) for name, ref in graph.outputs]))
-    return tuple([segment._replace(labels=tuple([labels[int(n)] for n in segment.labels])) for segment in found])
+    pattern = tuple([kind.numbered[place[kind.label]] for kind in kinds])
+    outputs = tuple([(name, number[ref]) for name, ref in graph.outputs])
+    return tuple([stretch.segment(labels) for stretch in _of_pattern(graph.inputs, pattern, tuple(operands), outputs)])
 
 
 @lru_cache(maxsize=10_000)
 def _of_pattern(
-    inputs: tuple[str, ...], rows: tuple[tuple[Kind, tuple[int, ...]], ...], outputs: tuple[tuple[str, int], ...]
-) -> tuple[Segment, ...]:
-    return _cut(flattened(inputs, [("", kind, operands) for kind, operands in rows], outputs))
+    inputs: tuple[str, ...],
+    kinds: tuple[Kind, ...],
+    operands: tuple[tuple[int, ...], ...],
+    outputs: tuple[tuple[str, int], ...],
+) -> tuple[Stretch, ...]:
+    return _cut(flattened(inputs, kinds, operands, outputs))
 
 
 def _by_size(label: str) -> tuple[int, str]:
@@ -105,27 +122,28 @@ def _chained(graph: Graph) -> tuple[Segment, ...] | None:
             inner = segments(node.op)
         else:
             kind = kind_of(node.op, node.attributes)
-            inner = () if kind.passes_one else (_alone(kind),)
-        if any(segment.silent for segment in inner):
-            return None  # a zero changes what comes after it
+            inner = () if kind.passes_one else (_alone(kind).segment(),)
+        for segment in inner:
+            if segment.silent:
+                return None  # a zero changes what comes after it
         repeated = bool(found and inner) and inner[0].idempotent and inner[0] == found[-1]
         found.extend(inner[1:] if repeated else inner)
     whole = len(graph.inputs) == 1 and [ref for _, ref in graph.outputs] == [last]
     return tuple(found) if whole else None
 
 
-def _cut(rows: Flat) -> tuple[Segment, ...]:
-    """The segments of a flat graph."""
+def _cut(rows: Flat) -> tuple[Stretch, ...]:
+    """The stretches of a flat graph."""
     if len(rows.inputs) != 1 or len(rows.outputs) != 1:
         return (_number(rows.rows, len(rows.inputs), 0, rows.outputs)[0],)
-    return tuple([_segment(rows.rows[start:stop], start) for start, stop in _stretches(rows)])
+    return tuple([_stretch(rows.rows[start:stop], start) for start, stop in _stretches(rows)])
 
 
-def _alone(kind: Kind) -> Segment:
-    return Segment("", (kind.label,), kind.idempotent, kind.silent)
+def _alone(kind: Kind) -> Stretch:
+    return Stretch("", (kind.label,), kind.idempotent, kind.silent)
 
 
-def _segment(rows: Sequence[Row], start: int) -> Segment:
+def _stretch(rows: Sequence[Row], start: int) -> Stretch:
     return _alone(rows[0].kind) if len(rows) == 1 and len(rows[0].operands) == 1 else _number(rows, 1, start)[0]
 
 
@@ -174,8 +192,8 @@ def _stretches(rows: Flat) -> list[tuple[int, int]]:
 
 def _number(
     rows: Sequence[Row], inputs: int, start: int, outputs: tuple[tuple[str, int], ...] = ()
-) -> tuple[Segment, tuple[int, ...]]:
-    """A stretch as a segment, and the canonical number of each of its rows.
+) -> tuple[Stretch, tuple[int, ...]]:
+    """A stretch in canonical form, and the canonical number of each of its rows.
 
     inputs: how many values it takes. start: the number of the first of them. outputs: names, where these count.
     """
@@ -187,7 +205,7 @@ def _number(
         (*(False,) * inputs, *[row.kind.commutes for row in rows]),
         outputs,
     )
-    return Segment(text, tuple(labels)), numbers[inputs:]
+    return Stretch(text, tuple(labels)), numbers[inputs:]
 
 
 _Colour: TypeAlias = "tuple[int, list[str]] | bool | tuple[list[int], list[tuple[int, int]]]"

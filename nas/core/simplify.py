@@ -10,7 +10,7 @@ Only zeros of one value are one: they hold nothing but its shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from nas.core.graph import Graph, Node
 from nas.core.operations import find
 from nas.core.profile import expand, graph_cost
 from nas.core.table import Shape
-from nas.core.values import FrozenDict, canonical, thaw
+from nas.core.values import EMPTY, FrozenDict, canonical, thaw
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +46,27 @@ class Kind:
         """The rules that may apply to it."""
         return tuple(rule for rule, concerns in RULES.items() if concerns(self))
 
-    @lru_cache(maxsize=100_000)  # noqa: B019 - kinds are few and stay
-    def numbered(self, label: int) -> Kind:
-        """What the rules see of it, with a number for a label; kinds of which they see the same give one object."""
-        flags = (self.commutes, self.silent, self.keeps_zero, self.idempotent, self.passes_one, self.flattens)
-        return _PATTERNS.setdefault((label, self.op, *flags, self.same_shape), replace(self, label=str(label)))
+    @cached_property
+    def numbered(self) -> Mapping[int, Kind]:
+        """What the rules see of it, with a number for a label. Kinds of which they see the same have the same ones."""
+        seen = (self.commutes, self.silent, self.keeps_zero, self.idempotent, self.passes_one, self.flattens)
+        return _numbered(self.op, *seen, self.same_shape)
 
 
-_PATTERNS: dict[tuple[int | str | bool, ...], Kind] = {}
+class _Numbered(dict[int, Kind]):
+    """Kinds made as they are asked for."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    def __missing__(self, label: int) -> Kind:
+        self[label] = replace(self.kind, label=str(label))
+        return self[label]
+
+
+@lru_cache(maxsize=10_000)
+def _numbered(op: str, *seen: bool) -> _Numbered:
+    return _Numbered(Kind(op, EMPTY, "", *seen))
 
 
 @lru_cache(maxsize=100_000)
@@ -141,13 +154,14 @@ def flat(graph: Graph) -> Flat:
 
 def flattened(
     inputs: tuple[str, ...],
-    nodes: Iterable[tuple[str, Kind, tuple[int, ...]]],
-    outputs: Iterable[tuple[str, int]],
+    kinds: Sequence[Kind],
+    operands: Sequence[tuple[int, ...]],
+    outputs: tuple[tuple[str, int], ...],
 ) -> Flat:
-    """The same for nodes that are none of them nested: addresses, kinds, and operands as numbers."""
+    """The same for nodes without names, none of them nested: their kinds, and their operands as numbers."""
     maker, numbers = _Maker(inputs), list(range(len(inputs)))
-    for address, kind, operands in nodes:
-        numbers.append(maker.make(address, kind, tuple([numbers[n] for n in operands])))
+    for kind, sources in zip(kinds, operands, strict=True):
+        numbers.append(maker.make("", kind, tuple([numbers[n] for n in sources])))
     return maker.finish(tuple([(name, numbers[n]) for name, n in outputs]))
 
 
@@ -158,6 +172,7 @@ class _Maker:
         self.inputs = inputs
         self.rows: list[Row] = []
         self.zeros: dict[tuple[str, tuple[int, ...]], int] = {}
+        self.silent: set[int] = set()
         self.scope = len(inputs)
         self.sources: dict[int, list[int]] = {}
 
@@ -167,23 +182,25 @@ class _Maker:
 
     def make(self, address: str, kind: Kind, operands: tuple[int, ...]) -> int:
         """The number of a node's value: of a new row, or of the value that a rule says it equals."""
-        found: Found = (kind, operands)
-        while isinstance(found, tuple):
-            kind, operands = found
+        while kind.rules:
+            found: Found = None
             for rule in kind.rules:
                 found = rule(self, kind, operands)
                 if found is not None:
                     break
-            else:
+            if found is None:
                 break
-        if isinstance(found, int):
-            return found
+            if isinstance(found, int):
+                return found
+            kind, operands = found
+        number = len(self.inputs) + len(self.rows)
         if kind.silent:
-            known = self.zeros.setdefault((kind.label, operands), len(self.inputs) + len(self.rows))
-            if known < len(self.inputs) + len(self.rows):
+            known = self.zeros.setdefault((kind.label, operands), number)
+            if known < number:
                 return known
+            self.silent.add(number)
         self.rows.append(Row(address, kind, operands))
-        return len(self.inputs) + len(self.rows) - 1
+        return number
 
     def shape_source(self, number: int) -> int:
         """The value from which this one has its shape, as far back as all operands agree on it."""
@@ -261,7 +278,7 @@ def dedupe_max(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
 
 def drop_zero_terms(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """add(x, 0) = x, as long as one operand is left."""
-    left = tuple(number for number in operands if not _is_zero(maker, number))
+    left = tuple([number for number in operands if number not in maker.silent])
     if not left:
         return _one_zero(operands)
     return (kind, left) if len(left) < len(operands) else None
@@ -269,14 +286,14 @@ def drop_zero_terms(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Fou
 
 def absorb_zero_factor(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """mul(x, 0) = 0."""
-    zeros = tuple(number for number in operands if _is_zero(maker, number))
+    zeros = tuple([number for number in operands if number in maker.silent])
     found = _one_zero(zeros)
     return found if found is not None or not 0 < len(zeros) < len(operands) else (kind, zeros)
 
 
 def pass_zero(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
     """f(0) = 0 where f maps zeros to zeros and keeps the shape, so it is the same zeros."""
-    return _one_zero(operands) if all(_is_zero(maker, number) for number in operands) else None
+    return _one_zero(operands) if maker.silent.issuperset(operands) else None
 
 
 def zero_of_source(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Found:
@@ -291,11 +308,6 @@ def zero_of_source(maker: _Maker, kind: Kind, operands: tuple[int, ...]) -> Foun
 def _one_zero(zeros: tuple[int, ...]) -> int | None:
     """Which zero a merge of zeros is. Zeros whose shapes come from different values may not be told apart by order."""
     return zeros[0] if len(set(zeros)) == 1 else None
-
-
-def _is_zero(maker: _Maker, number: int) -> bool:
-    row = maker.row(number)
-    return row is not None and row.kind.silent
 
 
 RULES: dict[Rule, Callable[[Kind], bool]] = {
