@@ -23,9 +23,9 @@ from nas.core.probe.running import (
     Thing,
     Whole,
     behaviour,
-    random_states_kept,
     same_twice,
 )
+from nas.core.probe.states import random_states_kept
 from nas.core.probe.traced import of_callable
 from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate
@@ -81,8 +81,7 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
 def _graph_key(graph: Graph, inputs: tuple[tuple[str, InputSpec], ...], probe: Probe) -> str | ProbeError:
     """The key of a graph, or why it has none; remembered either way."""
     try:
-        with random_states_kept():
-            return _of_graph(graph, dict(inputs), probe)
+        return _of_graph(graph, dict(inputs), probe)
     except ProbeError as error:
         return ProbeError(str(error))  # without the traceback, which would keep tensors alive
 
@@ -100,8 +99,11 @@ def _of_graph(graph: Graph, inputs: Mapping[str, InputSpec], probe: Probe) -> st
     if all(step.layer is None and not step.opaque for step in program.steps):
         raise ProbeError("it has no weights, so there is nothing to train")
     own = {name: inputs[name] for name in graph.inputs}
+    if all(step.plain for step in program.steps):
+        return _of_program(program, own, probe, checked=False)
     try:
-        return _of_program(program, own, probe, checked=any(not step.plain for step in program.steps))
+        with random_states_kept():
+            return _of_program(program, own, probe, checked=True)
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, ProbeError):
             raise
@@ -145,7 +147,7 @@ def _key(
     """The key of a thing probed on small inputs. checked: whether to look for random numbers that it may draw."""
     if checked:
         same_twice(thing, small, probe)
-    found = [behaviour(thing, small, probe, seed, probe.steps) for seed in range(probe.seeds)]
+    found = [behaviour(thing, small, probe, seed, steps) for seed, steps in enumerate(probe.steps)]
     numbers = np.concatenate([told for told, _ in found])
     if not np.isfinite(numbers).all():
         raise ProbeError("it gives NaN or infinity on the probe")

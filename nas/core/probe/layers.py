@@ -7,6 +7,7 @@ side and one matrix product are faster on maps of a few pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
@@ -18,33 +19,77 @@ from nas.core import modules
 Weights: TypeAlias = dict[str, Tensor]
 """A layer's weights by their names in the module."""
 
-_SMALL = 9
-"""Most pixels of an output for which a dense convolution is one product; depthwise ones are worth it up to 8×8."""
+_DENSE, _HEAVY = 9, 8_192
+"""A convolution is one product where its output has at most so many pixels, and at least so many weights."""
+
+_GROUPED = 2_000
+"""One with groups is, where its output's pixels times the places of its kernel are at most so many."""
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> Tensor:
     """The convolution of x (N, C, H, W) with other weights than those of `like`."""
-    kernel, stride, padding, dilation = like.kernel_size, like.stride, like.padding, like.dilation
+    count, channels, height, width = x.shape
+    out_height, out_width = _sides(like, height, width)
     groups = like.groups
-    height, width = (
-        (x.shape[2 + d] + 2 * int(padding[d]) - dilation[d] * (kernel[d] - 1) - 1) // stride[d] + 1 for d in (0, 1)
-    )
-    if height * width > (_SMALL if groups == 1 else 64):
-        return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
-    count, wide = x.shape[0], weight.shape[0]
-    if kernel == (1, 1) and stride == (1, 1) and padding == (0, 0):
-        windows = x.reshape(count, x.shape[1], -1)  # (N, C, L)
+    pixels = out_height * out_width
+    dense = pixels <= _DENSE and weight.numel() >= _HEAVY
+    if not (dense if groups == 1 else pixels * weight[0, 0].numel() <= _GROUPED):
+        return torch.conv2d(x, weight, bias, like.stride, like.padding, like.dilation, groups)
+    wide = weight.shape[0]
+    if like.kernel_size == like.stride == (1, 1) and like.padding == (0, 0):
+        windows = x.reshape(count, channels, pixels)  # (N, C, L)
     else:
-        windows = functional.unfold(x, kernel, dilation, padding, stride)  # type: ignore[arg-type]  # (N, C*k*k, L)
+        windows = functional.unfold(x, like.kernel_size, like.dilation, like.padding, like.stride)  # type: ignore[arg-type]  # (N, C*k*k, L)
     if groups == 1:
-        out = weight.reshape(wide, -1) @ windows  # (N, O, L)
-    elif groups == wide == x.shape[1]:
-        out = (windows.view(count, wide, -1, windows.shape[-1]) * weight.view(wide, -1, 1)).sum(2)
+        out = weight.view(wide, -1) @ windows  # (N, O, L)
+    elif groups == wide == channels:
+        out = (windows.view(count, wide, -1, pixels) * weight.view(wide, -1, 1)).sum(2)  # (N, C, L)
     else:
-        grouped = windows.view(count, groups, -1, windows.shape[-1])  # (N, G, C/G*k*k, L)
+        grouped = windows.reshape(count, groups, -1, pixels)  # (N, G, C/G*k*k, L)
         out = weight.view(groups, wide // groups, -1) @ grouped  # (N, G, O/G, L)
-    out = out.reshape(count, wide, height, width)
+    out = out.view(count, wide, out_height, out_width)
     return out if bias is None else out + bias.view(-1, 1, 1)
+
+
+@lru_cache(maxsize=10_000)
+def _sides(like: nn.Conv2d, height: int, width: int) -> tuple[int, int]:
+    """The sides of a convolution's output."""
+    return _side(_axis(like, 0), height), _side(_axis(like, 1), width)
+
+
+_Axis: TypeAlias = tuple[int, int, int, int]
+"""Kernel, stride, padding and dilation in one direction."""
+
+
+def _axis(like: nn.Conv2d, axis: int) -> _Axis:
+    return like.kernel_size[axis], like.stride[axis], int(like.padding[axis]), like.dilation[axis]
+
+
+def _side(window: _Axis, side: int) -> int:
+    kernel, stride, padding, dilation = window
+    return (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@lru_cache(maxsize=10_000)
+def felt(layer: nn.Conv2d, height: int, width: int) -> nn.Conv2d:
+    """The same convolution on maps of this size, without the edges of its kernel that see padding only."""
+    (k0, s0, p0, d0), (k1, s1, p1, d1) = _felt(_axis(layer, 0), height), _felt(_axis(layer, 1), width)
+    if (k0, k1) == layer.kernel_size:
+        return layer
+    wide, narrow, bias = layer.in_channels, layer.out_channels, layer.bias is not None
+    meta = torch.device("meta")
+    return nn.Conv2d(wide, narrow, (k0, k1), (s0, s1), (p0, p1), (d0, d1), layer.groups, bias, device=meta)
+
+
+def _felt(window: _Axis, side: int) -> _Axis:
+    """A window in one direction without the places that see padding only."""
+    kernel, stride, padding, dilation = window
+    starts = [place * stride - padding for place in range(_side(window, side))]
+    seen = [tap for tap in range(kernel) if any(0 <= start + tap * dilation < side for start in starts)]
+    if not seen:
+        return window
+    shorter = seen[-1] - seen[0] + 1, stride, padding - seen[0] * dilation, dilation
+    return shorter if shorter[2] >= 0 and _side(shorter, side) == len(starts) else window
 
 
 def _conv2d(layer: nn.Conv2d, x: Tensor, given: Weights) -> Tensor:

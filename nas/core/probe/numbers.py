@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from math import prod
+from math import frexp, isfinite, ldexp, prod, sqrt, trunc
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +16,9 @@ from nas.core.profile import InputSpec
 Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 _SIZE = 1 << 20
+
+_LAG = 7919
+"""How far the second projection's numbers lie behind the first's."""
 
 _GAIN = 1.7
 """Evenly drawn numbers in (-1, 1) times this have a variance near 1."""
@@ -31,11 +34,14 @@ def _pool() -> Tensor:
     return torch.from_numpy(words / float(1 << 52) - 1.0)
 
 
+def _start(purpose: str, seed: int) -> int:
+    found = hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(found, "little") % _SIZE
+
+
 def noise(purpose: str, seed: int, count: int) -> Tensor:
     """`count` canonical numbers for a purpose, float64, in (-1, 1). A view: not to be written to."""
-    found = hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=8).digest()
-    start = int.from_bytes(found, "little") % _SIZE
-    pool = _pool()
+    start, pool = _start(purpose, seed), _pool()
     if count <= _SIZE:
         return pool[start : start + count]
     return pool[start:].repeat(-(-count // (len(pool) - start)))[:count]
@@ -53,16 +59,24 @@ def probe_input(spec: InputSpec, batch: int, seed: int, place: int) -> Tensor:
     return numbers * loud.view(-1, *(1 for _ in spec.shape))
 
 
+@lru_cache(maxsize=1)
+def _loud() -> Tensor:
+    """A norm's scales: most near 1, some up to 7."""
+    return torch.add(1.0, _pool().pow(4), alpha=6.0)
+
+
 def weight(name: str, shape: tuple[int, ...], purpose: str, seed: int) -> Tensor:
     """A canonical weight. Matrices keep the loudness of what passes them and a ReLU; of a norm's scales, some are loud,
-    so that a bound such as relu6's 6 is felt behind it."""
-    drawn = noise(f"{purpose} {name}", seed, prod(shape)).view(shape)
+    and at least one, so that a bound such as relu6's 6 is felt behind it."""
+    count = prod(shape)
     if len(shape) > 1:
-        return drawn * (6.0 / max(prod(shape[1:]), 1)) ** 0.5
-    if name == "weight":
-        loudest = drawn.abs().max()
-        return (drawn / loudest).pow(4) * (5.0 + loudest) + 1.0
-    return drawn * 0.5
+        return noise(f"{purpose} {name}", seed, count).view(shape) * sqrt(6.0 / max(prod(shape[1:]), 1))
+    if name != "weight" or count > _SIZE:
+        return noise(f"{purpose} {name}", seed, count) * 0.5
+    start = _start(f"{purpose} {name}", seed)
+    scales = _loud()[start : start + count].clone()
+    scales[start % count] = 6.0 + start / _SIZE
+    return scales
 
 
 def coarse(numbers: Numbers, bits: int) -> Numbers:
@@ -89,5 +103,17 @@ def mixed(numbers: Numbers, bits: int) -> str:
 def glance(tensor: Tensor, bits: int) -> str:
     """A tensor's shape and two coarse projections of it, as text."""
     flat = tensor.detach().reshape(-1).double()
-    sums = [float(flat @ noise(f"glance {k}", 0, len(flat))) for k in (1, 2)]
-    return f"{tuple(tensor.shape)} {mixed(np.array(sums), bits)}"
+    count = len(flat)
+    if count + _LAG <= len(_pool()):
+        sums = torch.as_strided(_pool(), (2, count), (_LAG, 1)) @ flat
+    else:
+        sums = torch.stack([flat @ noise(f"glance {k}", 0, count) for k in (1, 2)])
+    return f"{tuple(tensor.shape)} {[_coarse(number, bits) for number in sums.tolist()]}"
+
+
+def _coarse(number: float, bits: int) -> float:
+    """The same as `coarse` for one number."""
+    if not isfinite(number):
+        return number
+    mantissa, exponent = frexp(number * _OFF_GRID)
+    return ldexp(trunc(ldexp(mantissa, bits + 1)), exponent - bits - 1)

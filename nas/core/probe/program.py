@@ -20,6 +20,7 @@ from nas.core.keys import canonical_order
 from nas.core.lower import lower
 from nas.core.probe.fold import one_layer, without_bias
 from nas.core.probe.layers import known
+from nas.core.probe.states import random_states_kept
 from nas.core.profile import InputSpec
 from nas.core.simplify import Flat, Kind, Row, flat, kind_of
 from nas.core.table import Call, Shape
@@ -50,6 +51,11 @@ class Step:
     def layer(self) -> nn.Module | None:
         """The module, where it is a layer with weights that `layers` can run."""
         return self.run if isinstance(self.run, nn.Module) and known(self.run) else None
+
+    @cached_property
+    def function(self) -> Run:
+        """What to call: of a plain module, its forward alone."""
+        return self.run.forward if isinstance(self.run, nn.Module) and self.plain and not self.opaque else self.run
 
     @cached_property
     def opaque(self) -> bool:
@@ -120,8 +126,8 @@ def _made(call: Call) -> tuple[Run, str]:
 
 def _users(call: Call) -> nn.Module:
     """A user's module, the same each time, in training mode."""
-    torch.default_generator.manual_seed(0)
-    return forgetful(make_module(call).double().train())
+    with random_states_kept():
+        return forgetful(make_module(call).double().train())
 
 
 def sum_form(function: Callable[..., Any]) -> str:
@@ -158,7 +164,8 @@ def _rebuilt(program: Program, steps: list[tuple[int, Step]], replaced: Mapping[
 
     kept: list[Step] = []
     for old, step in steps:
-        kept.append(replace(step, operands=tuple(now(n) for n in step.operands)))
+        operands = tuple([now(n) for n in step.operands])
+        kept.append(step if operands == step.operands else replace(step, operands=operands))
         number[old] = count + len(kept) - 1
     return replace(program, steps=tuple(kept), outputs=tuple((name, now(n)) for name, n in program.outputs))
 
@@ -172,6 +179,8 @@ def _alive(program: Program) -> Program:
         if number in used:
             used.update(program.steps[number - count].operands)
     steps = [(n, step) for n, step in enumerate(program.steps, count) if n in used and n not in replaced]
+    if len(steps) == len(program.steps):
+        return program
     return _rebuilt(program, steps, replaced)
 
 
@@ -198,7 +207,7 @@ def _sums_joined(program: Program) -> Program:
         if step.form.startswith("fold ") and outer is not None and outer.form == step.form and uses[number] == 1:
             held[number] = operands
         else:
-            steps.append((number, replace(step, operands=operands)))
+            steps.append((number, step if operands == step.operands else replace(step, operands=operands)))
     return _rebuilt(program, steps, {}) if held else program
 
 

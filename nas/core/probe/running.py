@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +16,9 @@ from nas.core.errors import NASError
 from nas.core.probe import layers, sizes
 from nas.core.probe.numbers import Numbers, glance, noise, probe_input, weight
 from nas.core.probe.program import Program, Step
+from nas.core.probe.states import scramble, states
 from nas.core.profile import InputSpec
+from nas.core.table import Shape
 
 GLANCE_BITS = 16
 """Mantissa bits of what a layer's weights are drawn by."""
@@ -36,14 +36,13 @@ class ScaleError(Exception):
 class Probe:
     """How things are probed. Part of the key: keys of different probes are never equal.
 
-    batch: rows of the probe. seeds: different fillings. steps: training steps after the first forward pass (gradient
-    descent with rate `lr`; a gradient longer than 1 is shortened to 1). bits: mantissa bits kept. most_macs:
-    multiply-adds per pass, and most_weights: weights, above which nothing is probed.
+    batch: rows of the probe. steps: for each filling of the weights, how many training steps follow the first forward
+    pass (gradient descent with rate `lr`; a gradient longer than 1 is shortened to 1). bits: mantissa bits kept.
+    most_macs: multiply-adds per pass, and most_weights: weights, above which nothing is probed.
     """
 
     batch: int = 3
-    seeds: int = 2
-    steps: int = 2
+    steps: tuple[int, ...] = (2, 1)
     lr: float = 0.05
     bits: int = 16
     most_macs: int = 2_000_000_000
@@ -69,13 +68,14 @@ class Filling:
         self._alike: Counter[str] = Counter()
         self._glances: dict[int, tuple[Tensor, str]] = {}
 
-    def of_step(self, step: Step, x: Tensor) -> layers.Weights:
-        """The weights of a known layer."""
+    def of_step(self, step: Step, layer: nn.Module, x: Tensor) -> layers.Weights:
+        """The weights of a step's layer. layer: what is run in its place, which may need fewer."""
         given = self.by_slot.get(step.slot)
         if given is None:
             assert step.layer is not None
-            shapes = layers.weight_shapes(step.layer, x)
-            purpose = self._purpose(f"{sorted(shapes.items())}{layers.windows(step.layer)}", [x])
+            form = f"{sorted(layers.weight_shapes(step.layer, x).items())}{layers.windows(step.layer)}"
+            purpose = self._purpose(form, [x])
+            shapes = layers.weight_shapes(layer, x)
             given = {name: self._drawn(name, shape, purpose, True) for name, shape in shapes.items()}
             self.by_slot[step.slot] = given
         return given
@@ -159,27 +159,40 @@ class Stepwise:
     """A program on images of a size."""
 
     program: Program
-    ratio: Fraction
+    ratio: sizes.Ratio
     modules: Sequence[nn.Module] = ()
     missed: Sequence[nn.Module] = ()
-    checked: bool = field(default=False)
+    shapes: dict[Shape, Shape] = field(default_factory=dict)
+    """Shapes at full size → those that values are to have; empty once they were seen."""
+    run: list[tuple[Step, nn.Module | None]] = field(default_factory=list)
+    """Each step with the layer that is run for it, where it has one."""
 
     def __post_init__(self) -> None:
         self.modules = [step.run for step in self.program.steps if step.opaque and isinstance(step.run, nn.Module)]
+        self.shapes = {step.shape: sizes.scaled(step.shape, self.ratio) for step in self.program.steps}
+        before = [sizes.scaled(shape, self.ratio) for shape in self.program.shapes]
+        self.run = [
+            (
+                step,
+                layers.felt(step.run, *before[step.operands[0]][1:])
+                if isinstance(step.run, nn.Conv2d) and step.layer is not None
+                else step.layer,
+            )
+            for step in self.program.steps
+        ]
 
     def forward(self, operands: Sequence[Tensor], filling: Filling) -> list[Tensor]:
         values = list(operands)
-        for step in self.program.steps:
-            layer = step.layer
+        for step, layer in self.run:
             if layer is not None:
                 x = values[step.operands[0]]
-                value = layers.run_with(layer, x, filling.of_step(step, x))
+                value = layers.run_with(layer, x, filling.of_step(step, layer, x))
             else:
-                value = step.run(*[values[n] for n in step.operands])
-            if not self.checked and not sizes.fits(tuple(value.shape[1:]), step.shape, self.ratio):
+                value = step.function(*[values[n] for n in step.operands])
+            if self.shapes and not sizes.fits(tuple(value.shape[1:]), self.shapes[step.shape]):
                 raise ScaleError
             values.append(value)
-        self.checked = True
+        self.shapes = {}
         return [values[number] for _, number in sorted(self.program.outputs)]
 
 
@@ -210,14 +223,12 @@ def tensors(outputs: Any) -> list[Tensor]:
 
 
 def behaviour(
-    thing: Thing, inputs: Mapping[str, InputSpec], probe: Probe, seed: int, steps: int, scramble: int = 0
+    thing: Thing, inputs: Mapping[str, InputSpec], probe: Probe, seed: int, steps: int
 ) -> tuple[Numbers, list[tuple[int, ...]]]:
     """Outputs before and after each training step, in order, and their shapes.
 
-    What has no weights at all is trained by its inputs, so that its slopes are felt. scramble: a seed for what a thing
-    may draw itself.
+    What has no weights at all is trained by its inputs, so that its slopes are felt.
     """
-    scrambled(scramble)
     filling = Filling(seed)
     operands = [probe_input(spec, probe.batch, seed, place) for place, spec in enumerate(inputs.values())]
     weightless = isinstance(thing, Whole | Stepwise) and not _has_weights(thing)
@@ -259,38 +270,17 @@ def _train(outputs: Sequence[Tensor], weights: Sequence[Tensor], lr: float, seed
 
 def same_twice(thing: Thing, inputs: Mapping[str, InputSpec], probe: Probe) -> None:
     """Raise ProbeError for a thing that draws random numbers; learn which of its modules are never called."""
-    scrambled(0)
-    before = _states()
+    scramble(0)
+    before = states()
     filling = Filling(0)
     operands = [probe_input(spec, probe.batch, 0, place) for place, spec in enumerate(inputs.values())]
     with torch.inference_mode(False), torch.no_grad(), filling.of(thing.modules):
         thing.forward(operands, filling)
-    if _states() != before:
+    if states() != before:
         raise ProbeError("it draws random numbers while training")
     thing.missed = [module for module in holders(thing.modules) if id(module) not in filling.arrived]
-    once, again = (behaviour(thing, inputs, probe, 0, 0, scramble)[0] for scramble in (1, 2))
+    once = behaviour(thing, inputs, probe, 0, 0)[0]
+    scramble(1)
+    again = behaviour(thing, inputs, probe, 0, 0)[0]
     if not np.array_equal(once, again, equal_nan=True):
         raise ProbeError("it draws random numbers: the same input gives different outputs")
-
-
-def scrambled(seed: int) -> None:
-    """Seed everything that a thing may draw from."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU, for good
-
-
-def _states() -> tuple[Any, ...]:
-    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
-
-
-@contextmanager
-def random_states_kept() -> Iterator[None]:
-    """Leave all random states as they were."""
-    python, numpy, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(torchs)
