@@ -190,7 +190,7 @@ def check_place(where: str | os.PathLike[str]) -> None:
     text = os.fspath(where)
     if "://" not in text and Path(text).suffix not in SUFFIXES:
         raise StoreError(
-            f"cache {text!r} is no place for a cache; expected a file that ends in {', '.join(SUFFIXES)}, or a "
+            f"{text!r} is no place for a cache; expected a file that ends in {', '.join(SUFFIXES)}, or a "
             "database URL such as 'postgresql+psycopg://user@host/name'"
         )
 
