@@ -68,9 +68,9 @@ class Stretch(NamedTuple):
 @lru_cache(maxsize=10_000)
 def segments(graph: Graph) -> tuple[Segment, ...]:
     """The segments of a graph from input to output; one for the whole where it has several inputs or outputs."""
-    found = _chained(graph)
+    found = _patterned(graph)
     if found is None:
-        found = _patterned(graph)
+        found = _chained(graph)
     return found if found is not None else tuple([stretch.segment() for stretch in _cut(flat(graph))])
 
 
@@ -82,12 +82,12 @@ def _patterned(graph: Graph) -> tuple[Segment, ...] | None:
     number = {name: place for place, name in enumerate(graph.inputs)}
     kinds: list[Kind] = []
     operands: list[tuple[int, ...]] = []
-    for name, op, attributes, inputs in [(n.name, n.op, n.attributes, n.inputs) for n in graph.nodes]:
-        if isinstance(op, Graph):
+    for node in graph.nodes:
+        if isinstance(node.op, Graph):
             return None
-        kinds.append(kind_of(op, attributes))
-        operands.append(tuple([number[ref] for ref in inputs]))
-        number[name] = len(number)
+        kinds.append(kind_of(node.op, node.attributes))
+        operands.append(tuple(map(number.__getitem__, node.inputs)))
+        number[node.name] = len(number)
     labels = sorted({kind.label for kind in kinds}, key=_by_size)
     place = {label: place for place, label in enumerate(labels)}
     pattern = tuple([kind.numbered[place[kind.label]] for kind in kinds])
