@@ -15,6 +15,7 @@ from nas.core.errors import ShapeError
 from nas.core.graph import Graph
 from nas.core.profile import InputSpec, expand
 from nas.core.table import Call, Layer, Shape
+from nas.core.walk import BARE, Place
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Step:
     """One layer: its path, its torch call, the paths (or input names) of its operands, its output's shape.
 
     site: its place in the space: the names of its nodes and of the options taken on the way, joined by '/'. labels: the
-    names of the operands where they are used, from outside the block if they come from there.
+    names of the operands where they are used, from outside the block if they come from there. alone: for each operand,
+    which of several paths it is where it is the only one taken, or ''.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Step:
     shape: Shape
     site: str = ""
     labels: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,10 @@ def identifier(name: str) -> str:
     return f"{text}_" if hidden or keyword.iskeyword(text) or text in TAKEN else text
 
 
-def lower(graph: Graph, inputs: Mapping[str, InputSpec], taken: Mapping[str, tuple[str, ...]] | None = None) -> Lowered:
+def lower(graph: Graph, inputs: Mapping[str, InputSpec], taken: Mapping[str, Place] | None = None) -> Lowered:
     """The layers of a graph. Identities are resolved.
 
-    taken: address of a node → the options that stand there without a node of their own (`nas.core.walk.places`).
+    taken: address of a node → what stands there without a node of its own (`nas.core.walk.places`).
 
     Raises: ShapeError.
     """
@@ -80,23 +83,24 @@ def lower(graph: Graph, inputs: Mapping[str, InputSpec], taken: Mapping[str, tup
     heads = tuple(_free(identifier(name), names) for name in graph.inputs)
     operands = tuple(_Value(head, inputs[name].shape, name) for head, name in zip(heads, graph.inputs, strict=True))
     maker = _Lowering([], names, taken or {})
-    outputs = maker.graph(graph, operands, "", "", _below("", (taken or {}).get("", ())))
+    outputs = maker.graph(graph, operands, "", "", "/".join((taken or {}).get("", BARE).options))
     return Lowered(heads, tuple(maker.steps), tuple((name, outputs[name].path) for name in graph.output_names))
 
 
 class _Value(NamedTuple):
-    """What holds a value: its path, its shape, and what it is called where it is used."""
+    """What holds a value: its path, its shape, what it is called where it is used, and which path it is alone."""
 
     path: str
     shape: Shape
     label: str
+    alone: str = ""
 
 
 @dataclass
 class _Lowering:
     steps: list[Step]
     names: set[str]
-    taken: Mapping[str, tuple[str, ...]]
+    taken: Mapping[str, Place]
 
     def graph(
         self, graph: Graph, operands: tuple[_Value, ...], prefix: str, address: str, site: str
@@ -107,7 +111,8 @@ class _Lowering:
             given = tuple(place[ref] for ref in node.inputs)
             path = _free(prefix + identifier(node.name), self.names)
             here = f"{address}/{node.name}" if address else node.name
-            at = _below(f"{site}/{node.name}" if site else node.name, self.taken.get(here, ()))
+            taken = self.taken.get(here, BARE)
+            at = "/".join((*([site] if site else []), node.name, *taken.options))
             if isinstance(node.op, str):
                 try:
                     made = expand(node.op, node.attributes, tuple(value.shape for value in given))
@@ -116,12 +121,12 @@ class _Lowering:
             else:
                 made = node.op
             if isinstance(made, Layer):
-                place[node.name] = self.layer(made, path, at, given)._replace(label=node.name)
+                place[node.name] = self.layer(made, path, at, given)._replace(label=node.name, alone=taken.alone)
                 continue
             if made is node.op:  # a graph of the user's calls its inputs its own way; an operation's block does not
                 given = tuple(v._replace(label=name) for v, name in zip(given, made.inputs, strict=True))
             inner = self.graph(made, given, f"{path}.", here, at)
-            place[node.name] = next(iter(inner.values()))._replace(label=node.name)
+            place[node.name] = next(iter(inner.values()))._replace(label=node.name, alone=taken.alone)
             place.update(
                 {
                     f"{node.name}:{output}": value._replace(label=f"{node.name}:{output}")
@@ -135,12 +140,9 @@ class _Lowering:
         if layer.call.target == "nn.Identity" or (layer.call.operands == "fold" and len(given) == 1):
             return given[0]._replace(shape=layer.shape)
         names, labels = tuple(value.path for value in given), tuple(value.label for value in given)
-        self.steps.append(Step(path, layer.call, names, layer.shape, site, labels))
+        alone = tuple(value.alone for value in given)
+        self.steps.append(Step(path, layer.call, names, layer.shape, site, labels, alone))
         return _Value(path, layer.shape, path)
-
-
-def _below(site: str, options: tuple[str, ...]) -> str:
-    return "/".join([*([site] if site else []), *options])
 
 
 def _free(path: str, taken: set[str]) -> str:

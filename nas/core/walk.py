@@ -89,13 +89,32 @@ def decide(part: Part, choose: Callable[[Choice], Value]) -> dict[str, Value]:
     return taken
 
 
-def places(part: Part, decisions: Mapping[str, Value]) -> dict[str, tuple[str, ...]]:
-    """Address of a node of the decided graph → the options that were taken there and have no node of their own.
+@dataclass(frozen=True)
+class Place:
+    """What stands at a node's address without a node of its own.
+
+    options: labels of the options that were taken there, outermost first. alone: the last of them, where it is the only
+    path of several that could have been merged.
+    """
+
+    options: tuple[str, ...] = ()
+    alone: str = ""
+
+    def below(self, option: str, alone: bool = False) -> Place:
+        """The same with one more option in it."""
+        return Place((*self.options, option), option if alone else "")
+
+
+BARE = Place()
+
+
+def places(part: Part, decisions: Mapping[str, Value]) -> dict[str, Place]:
+    """Address of a node of the decided graph → what was taken there and has no node of its own.
 
     An option of `one_of`, and the only path of a `some_of`, stand in the place of their owner: their labels are in the
     addresses of decisions, but not in those of nodes. With them, what stands at one place can be told apart.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, Place] = {}
 
     def visit(at: str, node: str, part: Part) -> bool:
         """Go through a part; whether there is anything at its place."""
@@ -114,7 +133,8 @@ def places(part: Part, decisions: Mapping[str, Value]) -> dict[str, tuple[str, .
                 option = decisions[address_of(at, item)]
                 subs = item.active(option)
                 if item.kind == "structure":
-                    found[node] = (*found.get(node, ()), *(sub.name for sub in subs))
+                    for sub in subs:
+                        found[node] = found.get(node, BARE).below(sub.name)
                     inside = [visit(join(at, sub.name), node, sub.part) for sub in subs]
                     there = there and all(inside)
                 elif part.merges:
@@ -134,7 +154,7 @@ def places(part: Part, decisions: Mapping[str, Value]) -> dict[str, tuple[str, .
             found.clear()
             found.update(before)
             ((at, sub),) = present
-            found[node] = (*found.get(node, ()), sub.name)
+            found[node] = found.get(node, BARE).below(sub.name, alone=True)
             visit(at, node, sub.part)
 
     visit("", "", part)

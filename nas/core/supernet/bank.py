@@ -96,6 +96,14 @@ class Bank(nn.Module):
         self.seed = seed
         self.most: dict[str, dict[str, tuple[Most, ...]]] = {}
         self.version = 0
+        self.register_buffer("like", torch.empty(0), persistent=False)  # where new weights go, and of what type
+
+    @property
+    def tensor_like(self) -> Tensor:
+        """A tensor that lies where the weights do, with their type of numbers."""
+        like = self._buffers["like"]
+        assert like is not None
+        return like
 
     def hold(self, key: str, form: Form) -> None:
         """Make room for a form at a place. Weights that are there already keep their values."""
@@ -112,15 +120,14 @@ class Bank(nn.Module):
 
     def _grow(self, key: str, form: Form, before: dict[str, tuple[Axis, ...]]) -> None:
         sizes = {name: tuple(most.length for most in axes) for name, axes in self.most[key].items()}
-        fresh = self._fresh(key, form, sizes)
-        for name, tensor in fresh.items():
+        for name, drawn in self._fresh(key, form, sizes).items():
             title = f"{key}:{name}"
             buffer = name in form.buffers
             old = (self._buffers if buffer else self._parameters).get(title)
+            tensor = drawn.to(self.tensor_like)
             if old is not None:
                 index = tuple(m.where(a) for m, a in zip(self.most[key][name], before[name], strict=True))
                 with torch.no_grad():
-                    tensor = tensor.to(old)
                     tensor[index] = old
             if buffer:
                 self._buffers[title] = tensor
@@ -139,11 +146,12 @@ class Bank(nn.Module):
         if key not in self._modules:
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(derive(self.seed, "supernet", key))
-                self._modules[key] = make_module(call)
+                module = make_module(call)
+            self._modules[key] = module.to(self.tensor_like)
             self.version += 1
-        module = self._modules[key]
-        assert module is not None
-        return module
+        made = self._modules[key]
+        assert made is not None
+        return made
 
     def index(self, key: str, form: Form) -> dict[str, Index]:
         """Where the tensors of a form lie in the largest ones."""

@@ -7,7 +7,7 @@ concatenation whose operands have open widths these are not the first so many: e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TypeAlias
 
@@ -52,7 +52,10 @@ def flow(lowered: Lowered, inputs: Mapping[str, InputSpec]) -> list[tuple[tuple[
     known: dict[str, Value] = {name: Value(single(channels_of(shape))) for name, shape in shapes.items()}
     found = []
     for step in lowered.steps:
-        operands = tuple(known[name] for name in step.operands)
+        operands = tuple(
+            replace(known[name], names=alone) if alone else known[name]
+            for name, alone in zip(step.operands, step.alone or ("",) * len(step.operands), strict=True)
+        )
         value = _value(step, operands, tuple(shapes[name] for name in step.operands))
         if total(value.layout) != channels_of(step.shape):  # a function that does something to channels of its own
             value = Value(single(channels_of(step.shape)), value.count, value.names)

@@ -96,7 +96,7 @@ class Supernet(nn.Module):
         self.unshared: dict[str, str] = {}
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._remembered = remembered
-        self._width = len(space.encoding())
+        self._width = max(len(space.encoding()), 1)
 
     # ---- running -----------------------------------------------------------------------------------------------------
 
@@ -197,9 +197,9 @@ class Supernet(nn.Module):
             layer = Layer(step.path, tuple(numbers[name] for name in step.operands), tuple(done.get(at, ())), step.call)
             self._settle(layer, step, form_of(step, operands[0].layout, value.layout), self._suffix(step, operands))
             layers.append(layer)
-        vector = torch.tensor(self.space.encode(candidate), dtype=torch.get_default_dtype())
-        reference = next(self.parameters(), vector)
-        return Plan(candidate, lowered, layers, outputs, vector.to(reference))
+        # a space with nothing open has an empty encoding, for which there is no linear layer
+        encoding = torch.tensor(self.space.encode(candidate) or (1.0,)).to(self.bank().tensor_like)
+        return Plan(candidate, lowered, layers, outputs, encoding)
 
     def _suffix(self, step: Step, operands: Any) -> str:
         return self.statistics.name(operands[0]) if step.call.target in NORMS else ""

@@ -50,6 +50,6 @@ class Shadow(Shared):
             raise RecipeError(f"statistics shadow: by is {self.by!r}; {nearest(self.by, ('count', 'paths'))}")
 
     def name(self, value: Value) -> str:
-        if value.count == 1:
-            return ""
-        return f"@{value.count if self.by == 'count' else value.names}"
+        if self.by == "paths":
+            return f"@{value.names}" if value.names else ""
+        return f"@{value.count}" if value.count > 1 else ""
