@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
-from nas.core.errors import NASError
+from nas.core.errors import NASError, told
 from nas.core.graph import Graph
 from nas.core.probe import sizes
-from nas.core.probe.numbers import mixed, probe_input
+from nas.core.probe.numbers import mixed
 from nas.core.probe.program import Program, forgetful, of_graph
 from nas.core.probe.running import (
     Probe,
@@ -25,8 +28,8 @@ from nas.core.probe.running import (
     behaviour,
     same_twice,
 )
-from nas.core.probe.states import random_states_kept
-from nas.core.probe.traced import of_callable
+from nas.core.probe.states import one_thread, random_states_kept
+from nas.core.probe.traced import followed
 from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate
 from nas.core.values import digest
@@ -41,7 +44,8 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
     """The functional key of a graph, a decided candidate, an `nn.Module`, or a pure function of tensors.
 
     Keys of graphs and candidates are remembered. A module's own weights do not count: all are filled anew. A function,
-    and a module without weights, is named by its outputs and by its slopes with respect to its inputs.
+    and a module without weights, is named by its outputs and by its slopes with respect to its inputs. It runs on one
+    thread; the caller's number of threads and all random states are left as they were.
 
     Args:
         inputs: what it takes, in order; shapes without batch. A space's are `space.inputs`.
@@ -68,29 +72,23 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
         return found
     if not callable(thing):
         raise ProbeError(f"functional_key of {thing!r}: expected a graph, a candidate, an nn.Module or a function")
-    try:
-        with random_states_kept():
-            return _callable_key(thing, inputs, probe)
-    except ProbeError:
-        raise
-    except Exception as error:  # a user's code may raise anything
-        raise ProbeError(f"it does not run on its inputs: {type(error).__name__}: {error}") from error
+    with torch.inference_mode(False), one_thread(), _users_code(), random_states_kept():
+        return _callable_key(thing, inputs, probe)
 
 
 @lru_cache(maxsize=100_000)
 def _graph_key(graph: Graph, inputs: tuple[tuple[str, InputSpec], ...], probe: Probe) -> str | ProbeError:
     """The key of a graph, or why it has none; remembered either way."""
     try:
-        return _of_graph(graph, dict(inputs), probe)
+        with torch.inference_mode(False), one_thread():
+            return _of_graph(graph, dict(inputs), probe)
     except ProbeError as error:
         return ProbeError(str(error))  # without the traceback, which would keep tensors alive
 
 
 def _of_graph(graph: Graph, inputs: Mapping[str, InputSpec], probe: Probe) -> str:
     try:
-        cost = profile(graph, inputs)
-        if cost.params > probe.most_weights:  # before anything is made
-            raise ProbeError(f"{cost.params} weights are too many to probe; the limit is {probe.most_weights}")
+        _not_too_many(profile(graph, inputs).params, probe)
         program = of_graph(graph, inputs)
     except NASError as error:
         if isinstance(error, ProbeError):
@@ -101,28 +99,43 @@ def _of_graph(graph: Graph, inputs: Mapping[str, InputSpec], probe: Probe) -> st
     own = {name: inputs[name] for name in graph.inputs}
     if all(step.plain for step in program.steps):
         return _of_program(program, own, probe, checked=False)
-    try:
-        with random_states_kept():
-            return _of_program(program, own, probe, checked=True)
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-        if isinstance(error, ProbeError):
-            raise
-        raise ProbeError(f"it does not run on its inputs: {type(error).__name__}: {error}") from error
+    with _users_code(), random_states_kept():
+        return _of_program(program, own, probe, checked=True)
 
 
 def _callable_key(thing: Any, inputs: Mapping[str, InputSpec], probe: Probe) -> str:
     whole = Whole(thing)
     if isinstance(thing, nn.Module):
-        weights = sum(weight.numel() for weight in thing.parameters())
-        if weights > probe.most_weights:
-            raise ProbeError(f"{weights} weights are too many to probe; the limit is {probe.most_weights}")
+        _not_too_many(sum(weight.numel() for weight in thing.parameters()), probe)
         fresh = forgetful(copy.deepcopy(thing).double().train())
         whole = Whole(fresh, (fresh,))
-    example = [probe_input(spec, 2, 0, place) for place, spec in enumerate(inputs.values())]
-    program = of_callable(whole.run, example)
+    _not_too_many(sum(prod(spec.shape) for spec in inputs.values()) * probe.batch, probe)
+    macs, program = followed(whole.run, list(inputs.values()))
     if program is not None:
         return _of_program(program, inputs, probe, checked=True)
+    _not_too_costly(macs * probe.batch, probe)
     return _key(whole, inputs, inputs, probe, checked=True)
+
+
+def _not_too_many(numbers: int, probe: Probe) -> None:
+    if numbers > probe.most_numbers:
+        raise ProbeError(f"{numbers} numbers are too large a probe; the limit is {probe.most_numbers}")
+
+
+def _not_too_costly(macs: float, probe: Probe) -> None:
+    if macs > probe.most_macs:
+        raise ProbeError(f"a probe of {macs:.3g} multiply-adds is too large; the limit is {probe.most_macs:.3g}")
+
+
+@contextmanager
+def _users_code() -> Iterator[None]:
+    """Tell what a user's code raises as a ProbeError."""
+    try:
+        yield
+    except NASError:
+        raise
+    except Exception as error:  # it may raise anything
+        raise ProbeError(f"it does not run on its inputs: {told(error)}") from error
 
 
 def _of_program(program: Program, inputs: Mapping[str, InputSpec], probe: Probe, checked: bool) -> str:
@@ -130,9 +143,7 @@ def _of_program(program: Program, inputs: Mapping[str, InputSpec], probe: Probe,
     if any(isinstance(step.run, nn.modules.dropout._DropoutNd) for step in program.steps):
         raise ProbeError("it draws random numbers while training (dropout)")
     for ratio in sizes.ratios(program):
-        macs = sizes.macs(program, ratio) * probe.batch
-        if macs > probe.most_macs:
-            raise ProbeError(f"a probe of {macs:.3g} multiply-adds is too large; the limit is {probe.most_macs:.3g}")
+        _not_too_costly(sizes.macs(program, ratio) * probe.batch, probe)
         small = {name: InputSpec(sizes.scaled(s.shape, ratio), s.dtype, s.vocabulary) for name, s in inputs.items()}
         try:
             return _key(Stepwise(program, ratio), inputs, small, probe, checked)

@@ -38,7 +38,8 @@ class Probe:
 
     batch: rows of the probe. steps: for each filling of the weights, how many training steps follow the first forward
     pass (gradient descent with rate `lr`; a gradient longer than 1 is shortened to 1). bits: mantissa bits kept.
-    most_macs: multiply-adds per pass, and most_weights: weights, above which nothing is probed.
+    most_macs: multiply-adds per pass, and most_numbers: weights, or numbers in the inputs, above which nothing is
+    probed.
     """
 
     batch: int = 3
@@ -46,7 +47,7 @@ class Probe:
     lr: float = 0.05
     bits: int = 16
     most_macs: int = 2_000_000_000
-    most_weights: int = 50_000_000
+    most_numbers: int = 50_000_000
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------
@@ -235,7 +236,7 @@ def behaviour(
     if weightless:
         filling.trained = [operand.requires_grad_() for operand in operands if operand.is_floating_point()]
     told: list[Tensor] = []
-    with torch.inference_mode(False), torch.enable_grad(), filling.of(thing.modules, thing.missed):
+    with torch.enable_grad(), filling.of(thing.modules, thing.missed):
         for step in range(steps + 1):
             given = [operand.clone() for operand in operands] if weightless else operands
             with torch.set_grad_enabled(step < steps):
@@ -274,7 +275,7 @@ def same_twice(thing: Thing, inputs: Mapping[str, InputSpec], probe: Probe) -> N
     before = states()
     filling = Filling(0)
     operands = [probe_input(spec, probe.batch, 0, place) for place, spec in enumerate(inputs.values())]
-    with torch.inference_mode(False), torch.no_grad(), filling.of(thing.modules):
+    with torch.no_grad(), filling.of(thing.modules):
         thing.forward(operands, filling)
     if states() != before:
         raise ProbeError("it draws random numbers while training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -15,6 +16,8 @@ from torch.fx.node import map_arg
 
 from nas.core.probe.layers import known
 from nas.core.probe.program import Program, Step, canonical, form_of, sum_form
+from nas.core.probe.states import states
+from nas.core.profile import InputSpec
 
 _SUMS: dict[Any, Callable[..., Any]] = {
     operator.add: operator.add,
@@ -39,25 +42,39 @@ class _FollowError(Exception):
     """What the module does is no list of steps."""
 
 
-def of_callable(thing: Callable[..., Any], operands: Sequence[Tensor]) -> Program | None:
-    """The canonical program of a module or function; None where it cannot be followed.
+def followed(thing: Callable[..., Any], inputs: Sequence[InputSpec]) -> tuple[int, Program | None]:
+    """What a module or function costs (multiply-adds for one input; 0 where it cannot be told), and its canonical
+    program; None where it cannot be followed."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
 
-    operands: an example batch, to learn the shapes from.
-    """
+    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:  # shapes only
+        operands = [
+            torch.empty(2, *spec.shape, dtype=torch.float64 if spec.dtype == "float32" else torch.int64)
+            for spec in inputs
+        ]
+        program = _of_callable(thing, operands)
+        if program is None:
+            with suppress(Exception), torch.no_grad():  # a user's code meets stand-ins for tensors, and may raise
+                thing(*operands)
+    return counter.get_total_flops() // 4, program  # two per multiply-add, a batch of two
+
+
+def _of_callable(thing: Callable[..., Any], operands: Sequence[Tensor]) -> Program | None:
     modules = list(thing.modules()) if isinstance(thing, nn.Module) else []
     if any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules):
         return None
     held = Counter(id(w) for m in modules for w in m._parameters.values() if w is not None)
     if any(count > 1 for count in held.values()):
         return None  # weights that two layers share
-    before = torch.get_rng_state()
+    before = states()
     try:
         graph = thing.graph if isinstance(thing, fx.GraphModule) else _Tracer().trace(thing)
         root = thing if isinstance(thing, nn.Module) else nn.Module()
         program = _followed(graph, root, operands)
-    except Exception:  # a user's code meets stand-ins for tensors here, and may raise anything
+    except Exception:  # as above
         return None
-    return program if torch.equal(before, torch.get_rng_state()) else None
+    return program if states() == before else None
 
 
 def _followed(graph: fx.Graph, root: nn.Module, operands: Sequence[Tensor]) -> Program:
