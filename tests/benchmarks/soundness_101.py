@@ -22,6 +22,7 @@ from search_spaces.nas_bench_101 import nas_bench_101
 from tests.benchmarks.accuracies import spread_101
 from tests.benchmarks.judging import DATA, Found, after_a_step, say
 from tests.core import judge_101
+from tests.core.judge_101 import Numbers
 
 
 def nas_bench_101_soundness(whole: bool, drawn: int) -> Found:
@@ -29,7 +30,7 @@ def nas_bench_101_soundness(whole: bool, drawn: int) -> Found:
     rows = list(zip(table.n_vertices.tolist(), table.adjacency.tolist(), table.ops.tolist(), strict=True))
     space = nas_bench_101()
     edges, kinds = judge_101.batch(rows)
-    labels = judge_101.behaviours(edges, kinds, say)
+    tied, _, labels = judge_101.refined(edges, kinds, say)
     counts = np.bincount(labels)
     doubtful = np.flatnonzero(counts[labels] > 1)
     groups = [np.flatnonzero(labels == label).tolist() for label in dict.fromkeys(labels[doubtful].tolist())]
@@ -45,6 +46,11 @@ def nas_bench_101_soundness(whole: bool, drawn: int) -> Found:
     pairs = [tuple(dice.sample(range(len(rows)), 2)) for _ in range(drawn)]
     equal_keys = [pair for pair in pairs if key(pair[0]) == key(pair[1])]
     near = [dice.sample(group, 2) for group in groups]
+    misses = near_misses(tied, labels, dice)
+    dice.shuffle(misses)
+    misses = misses[:5000]
+    equal_misses = [pair for pair in misses if key(pair[0]) == key(pair[1])]
+    say("101: pairs judged")
     return {
         "cells": len(rows),
         "proved different from all others": int((counts == 1).sum()),
@@ -56,12 +62,30 @@ def nas_bench_101_soundness(whole: bool, drawn: int) -> Found:
             "with one key, proved different": sum(labels[a] != labels[b] for a, b in equal_keys),
             "with different keys, proved different": sum(labels[a] != labels[b] for a, b in pairs if key(a) != key(b)),
         },
+        "near misses: equal where all weights are tied, proved different": {
+            "pairs": len(misses),
+            "with one key": len(equal_misses),
+            "some of them, as functions": told_as_one(rows, misses[:100]),
+        },
         "one pair of each such group": {"pairs": len(near), "with one key": sum(key(a) == key(b) for a, b in near)},
         "some of those pairs, as functions": told_as_one(rows, dice.sample(near, min(100, len(near)))),
         **({"keys of the whole table": len({key(row) for row in range(len(rows))})} if whole else {}),
         "renumbered": renumbered(space, rows, labels, dice),
         "accuracies inside those groups": spread_101(table, groups, dice),
     }
+
+
+def near_misses(tied: Numbers, labels: Numbers, dice: random.Random) -> list[list[int]]:
+    """A pair of each class of tied weights that holds cells proved different: twins beside sharing, mostly."""
+    order = np.lexsort((labels, tied))
+    starts = np.flatnonzero(np.diff(tied[order], prepend=-1))
+    found = []
+    for rows in np.split(order, starts[1:]):
+        one = int(rows[dice.randrange(len(rows))])
+        others = rows[labels[rows] != labels[one]]
+        if len(others):
+            found.append([one, int(others[dice.randrange(len(others))])])
+    return found
 
 
 def told_as_one(rows: Sequence[tuple[int, int, str]], pairs: Sequence[Sequence[int]]) -> Found:

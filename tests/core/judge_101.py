@@ -134,14 +134,19 @@ def classes(numbers: Numbers, tolerance: float = 1e-9) -> Numbers:
 
 def behaviours(edges: Tensor, kinds: Tensor, told: Callable[[str], object] = lambda text: None) -> Numbers:
     """A class per cell, (R,): cells of different classes are proved different; cells of one class are not."""
-    labels = classes(looks(edges, kinds))
+    return refined(edges, kinds, told)[-1]
+
+
+def refined(edges: Tensor, kinds: Tensor, told: Callable[[str], object] = lambda text: None) -> list[Numbers]:
+    """The classes, each (R,), that looks with no, one and two convolutions set apart tell apart, coarsest first."""
+    found = [classes(looks(edges, kinds))]
     for depth in (1, 2):
+        labels = found[-1]
         counts = np.bincount(labels)
         doubtful = np.flatnonzero(counts[labels] > 1)
         told(f"with {depth - 1} convolutions apart: {len(counts)} classes, {len(doubtful)} cells share one")
-        if not len(doubtful):
-            break
         finer = np.zeros(len(labels), dtype=np.int64)
-        finer[doubtful] = 1 + classes(looks(edges[doubtful], kinds[doubtful], depth))
-        labels = np.unique(np.stack([labels, finer]), axis=1, return_inverse=True)[1].reshape(-1)
-    return labels
+        if len(doubtful):
+            finer[doubtful] = 1 + classes(looks(edges[doubtful], kinds[doubtful], depth))
+        found.append(np.unique(np.stack([labels, finer]), axis=1, return_inverse=True)[1].reshape(-1))
+    return found
