@@ -121,7 +121,7 @@ class _Lowering:
             else:
                 made = node.op
             if isinstance(made, Layer):
-                place[node.name] = self.layer(made, path, at, given)._replace(label=node.name, alone=taken.alone)
+                place[node.name] = self.layer(made, path, at, given, node.name, taken.alone)
                 continue
             if made is node.op:  # a graph of the user's calls its inputs its own way; an operation's block does not
                 given = tuple(v._replace(label=name) for v, name in zip(given, made.inputs, strict=True))
@@ -135,14 +135,16 @@ class _Lowering:
             )
         return {name: place[ref] for name, ref in graph.outputs}
 
-    def layer(self, layer: Layer, path: str, site: str, given: tuple[_Value, ...]) -> _Value:
+    def layer(
+        self, layer: Layer, path: str, site: str, given: tuple[_Value, ...], label: str, alone_here: str
+    ) -> _Value:
         """The value of a layer: of a new step, or its operand where the layer changes nothing."""
         if layer.call.target == "nn.Identity" or (layer.call.operands == "fold" and len(given) == 1):
-            return given[0]._replace(shape=layer.shape)
+            return _Value(given[0].path, layer.shape, label, alone_here)
         names, labels = tuple(value.path for value in given), tuple(value.label for value in given)
         alone = tuple(value.alone for value in given)
         self.steps.append(Step(path, layer.call, names, layer.shape, site, labels, alone))
-        return _Value(path, layer.shape, path)
+        return _Value(path, layer.shape, label, alone_here)
 
 
 def _free(path: str, taken: set[str]) -> str:

@@ -96,6 +96,8 @@ class Bank(nn.Module):
         self.seed = seed
         self.most: dict[str, dict[str, tuple[Most, ...]]] = {}
         self.version = 0
+        self._held: set[tuple[str, Form]] = set()
+        self._known: dict[tuple[str, Form], tuple[int, dict[str, Index]]] = {}
         self.register_buffer("like", torch.empty(0), persistent=False)  # where new weights go, and of what type
 
     @property
@@ -107,6 +109,9 @@ class Bank(nn.Module):
 
     def hold(self, key: str, form: Form) -> None:
         """Make room for a form at a place. Weights that are there already keep their values."""
+        if (key, form) in self._held:
+            return
+        self._held.add((key, form))
         known = self.most.get(key)
         if known is None:
             known = self.most[key] = {name: tuple(Most() for _ in axes) for name, axes in form.axes.items()}
@@ -155,6 +160,9 @@ class Bank(nn.Module):
 
     def index(self, key: str, form: Form) -> dict[str, Index]:
         """Where the tensors of a form lie in the largest ones."""
+        version, known = self._known.get((key, form), (-1, {}))
+        if version == self.version:
+            return known
         found: dict[str, Index] = {}
         for name, axes in form.axes.items():
             most = self.most[key][name]
@@ -162,6 +170,7 @@ class Bank(nn.Module):
                 found[name] = None
                 continue
             found[name] = tuple(m.where(a) for m, a in zip(most, axes, strict=True))
+        self._known[key, form] = self.version, found
         return found
 
     def tensor(self, key: str, name: str) -> Tensor:

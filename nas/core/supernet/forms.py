@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import torch.nn.functional as F
@@ -47,7 +48,7 @@ TRAINING = Mode(True, 0.1)
 EVALUATING = Mode(False, None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Form:
     """A layer with weights under some decisions.
 
@@ -63,7 +64,7 @@ class Form:
     buffers: tuple[str, ...] = ()
     exact: str = ""
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor."""
         return {name: tuple(map(length, axes)) for name, axes in self.axes.items()}
@@ -76,12 +77,15 @@ def length(axis: Axis) -> int:
 
 def form_of(step: Step, arrives: Layout, outgoing: Layout) -> Form | None:
     """The form of a layer with weights; None for one without, and for a module of the user's own."""
-    maker = _FORMS.get(step.call.target)
-    return (
-        maker(step.call, arrives, outgoing, depthwise(step) if step.call.target == "nn.Conv2d" else False)
-        if maker
-        else None
-    )
+    if step.call.target not in _FORMS:
+        return None
+    return _form(step.call, arrives, outgoing, step.call.target == "nn.Conv2d" and depthwise(step))
+
+
+@cache
+def _form(call: Call, arrives: Layout, outgoing: Layout, by_channel: bool) -> Form:
+    """One object for equal forms, so that what is known of one can be looked up by it."""
+    return _FORMS[call.target](call, arrives, outgoing, by_channel)
 
 
 def _state(module: nn.Module) -> Weights:

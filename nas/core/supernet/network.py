@@ -254,41 +254,47 @@ class Supernet(nn.Module):
         state: dict[str, Tensor] = {}
         for layer in plan.layers:
             if layer.form is not None:
-                assert layer.index is not None
-                weights = self.weights.weights(bank, layer.key, layer.form, layer.index, plan.encoding)
-                if layer.norm:
-                    index = layer.index["running_mean"]
-                    for place, name in enumerate(layer.form.buffers):
-                        whole = bank.tensor(layer.key, name)
-                        weights[name] = norms[layer.path][place] if norms else whole if index is None else whole[index]
-                    weights["num_batches_tracked"] = torch.zeros((), dtype=torch.long, device=weights["weight"].device)
-                state |= {f"{layer.path}.{name}": tensor.detach().clone() for name, tensor in weights.items()}
+                taken = self._taken(layer, bank, plan.encoding, norms)
+                state |= {f"{layer.path}.{name}": tensor for name, tensor in taken.items()}
             elif layer.user:
-                module = bank.user(layer.user, layer.call)
-                state |= {
-                    f"{layer.path}.{name}": tensor.detach().clone() for name, tensor in module.state_dict().items()
-                }
+                own = bank.user(layer.user, layer.call).state_dict()
+                state |= {f"{layer.path}.{name}": tensor.clone() for name, tensor in own.items()}
         return state
 
+    def _taken(self, layer: Layer, bank: Bank, encoding: Tensor, norms: Norms | None) -> dict[str, Tensor]:
+        """Copies of a layer's tensors, by their names in the plain layer."""
+        assert layer.form is not None
+        assert layer.index is not None
+        found = self.weights.weights(bank, layer.key, layer.form, layer.index, encoding)
+        taken = {
+            name: tensor.clone() if layer.index.get(name) is None else tensor.detach() for name, tensor in found.items()
+        }
+        if layer.norm:
+            index = layer.index["running_mean"]
+            for place, name in enumerate(layer.form.buffers):
+                whole = bank.tensor(layer.key, name)
+                given = norms[layer.path][place] if norms else whole if index is None else whole[index]
+                taken[name] = given.clone()
+            taken["num_batches_tracked"] = torch.zeros((), dtype=torch.long, device=bank.tensor_like.device)
+        return taken
+
+    @torch.no_grad()
     def extract(self, candidate: Candidate, which: int = 0, norms: Norms | None = None) -> fx.GraphModule:
         """The candidate as an ordinary network with weights of its own, in the mode that the supernet is in.
 
         Its outputs equal the supernet's. norms: statistics for its batch norms, as in `forward`.
         """
         plan, bank = self.plan(candidate), self.bank(which)
-        users = {layer.path: layer.user for layer in plan.layers if layer.user}
+        layers = {layer.path: layer for layer in plan.layers}
 
         def make(step: Step) -> nn.Module:
-            if step.path in users:
-                return copy.deepcopy(bank.user(users[step.path], step.call))
-            with torch.device("meta"):  # its weights are put in place below
-                return make_module(step.call)
+            layer = layers[step.path]
+            if layer.user:
+                return copy.deepcopy(bank.user(layer.user, step.call))
+            weights = self._taken(layer, bank, plan.encoding, norms) if layer.form is not None else {}
+            return _filled(step.call, weights)
 
-        network = assemble(plan.lowered, make=make)
-        network.load_state_dict(self.inherited(candidate, which, norms), assign=True)
-        for parameter in network.parameters():
-            parameter.requires_grad_()
-        return network.train(self.training)
+        return assemble(plan.lowered, make=make).train(self.training)
 
     # ---- sizes -------------------------------------------------------------------------------------------------------
 
@@ -304,7 +310,26 @@ class Supernet(nn.Module):
 
 @lru_cache(maxsize=4096)
 def _module(call: Call) -> nn.Module:
+    """A module without weights: one object serves all calls."""
     return make_module(call)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(call: Call) -> nn.Module:
+    with torch.device("meta"):
+        return make_module(call)
+
+
+def _filled(call: Call, weights: dict[str, Tensor]) -> nn.Module:
+    """A layer with these tensors; its constructor, which would draw weights to be thrown away, is left out."""
+    pattern = _pattern(call)
+    layer = copy.copy(pattern)
+    layer.__dict__ |= {name: own.copy() for name, own in pattern.__dict__.items() if isinstance(own, dict)}
+    for name in layer._parameters:
+        layer._parameters[name] = nn.Parameter(weights[name]) if name in weights else None
+    for name in layer._buffers:
+        layer._buffers[name] = weights[name]
+    return layer
 
 
 def plain(call: Call, training: bool) -> Run:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -150,6 +151,7 @@ class Mixture(Elastic):
         bias = cut(bank.tensor(router, "out.bias"), index.get("router out.bias"))
         return torch.softmax(weight @ inner + bias, dim=-1)
 
+    @cache  # noqa: B019 - few of these objects are ever made
     def _experts(self, form: Form) -> Form:
         """The same layer with a first axis of experts."""
         axes = {name: (single(self.experts), *axes) for name, axes in form.axes.items()}
@@ -168,6 +170,7 @@ class Mixture(Elastic):
 
         return Form(form.kind, axes, fresh, form.run)
 
+    @cache  # noqa: B019
     def _router(self, form: Form, encoding: int) -> Form:
         rows: tuple[Axis, ...] = (form.axes["weight"][0],) if self.routing == "neuron" else ()
         axes: dict[str, tuple[Axis, ...]] = {
