@@ -63,17 +63,20 @@ class Train:
     amp: str = "auto"
     keep: str = "last"
 
+    title: ClassVar[str] = "train"
     writes_files: ClassVar[bool] = True
     knows_stage: ClassVar[bool] = True
     reports: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Raises RecipeError naming a field, or a device that is not there; DataError for data that cannot be read."""
-        check_device(self.device, "train")
+        check_device(self.device, self.title)
         object.__setattr__(self, "data", load(self.data))
         for name, legal in LEGAL.items():
             if getattr(self, name) not in legal:
-                raise RecipeError(f"train: {name} {getattr(self, name)!r}; {nearest(getattr(self, name), legal)}")
+                raise RecipeError(
+                    f"{self.title}: {name} {getattr(self, name)!r}; {nearest(getattr(self, name), legal)}"
+                )
         self._number("epochs", above=0.0)
         self._number("batch_size", least=1, whole=True)
         self._number("lr", above=0.0)
@@ -84,7 +87,7 @@ class Train:
         self._number("clip")
         if self.augment != "none" and self.data.kind != "image":
             raise RecipeError(
-                f"train: augment {self.augment!r} is for images, the data are {self.data.kind}; use 'none'"
+                f"{self.title}: augment {self.augment!r} is for images, the data are {self.data.kind}; use 'none'"
             )
 
     def evaluate(
@@ -153,5 +156,7 @@ class Train:
         if not fits:
             low = f"above {above:g}" if above is not None else f"of at least {least:g}"
             high = f" and below {below:g}" if below < math.inf else ""
-            raise RecipeError(f"train: {name} is {value!r}; expected a {'whole ' if whole else ''}number {low}{high}")
+            raise RecipeError(
+                f"{self.title}: {name} is {value!r}; expected a {'whole ' if whole else ''}number {low}{high}"
+            )
         object.__setattr__(self, name, int(number) if whole else number)

@@ -44,6 +44,11 @@ class Batches:
         for start in range(0, len(self), size):
             yield self._seen(self._x[start : start + size]), {k: y[start : start + size] for k, y in self._y.items()}
 
+    def some(self, index: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The examples with these numbers, (B,) int64."""
+        index = index.to(self.device)
+        return self._seen(self._x[index]), {name: y[index] for name, y in self._y.items()}
+
     def epoch(
         self, size: int, rng: torch.Generator, augment: Augmentation
     ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
@@ -55,9 +60,8 @@ class Batches:
         order = torch.randperm(count, generator=rng).to(self.device)
         changes = augment.draw(count, self._x.shape[1:], rng, self.device)
         for start, stop in self._bounds(size):
-            index = order[start:stop]
-            x = self._seen(self._x[index])
-            yield augment.apply(x, changes, start, stop), {name: y[index] for name, y in self._y.items()}
+            x, y = self.some(order[start:stop])
+            yield augment.apply(x, changes, start, stop), y
 
     def steps(self, size: int) -> int:
         """How many batches an epoch has."""

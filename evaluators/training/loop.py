@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -62,10 +62,10 @@ def fit(
     began = time.perf_counter()
     optimizer = make_optimizer(network, settings, device)
     augment = Augmentation.parse(settings.augment)
-    amp = _casting(amp_dtype(settings, device), device)
+    amp = casting(amp_dtype(settings, device), device)
     per_epoch = train.steps(settings.batch_size)
-    clock = _Clock(budget, per_epoch, began)
-    losses = _Losses(1 if device == "cpu" else LOOK_EVERY, per_epoch)
+    clock = Clock(budget, per_epoch, began)
+    losses = Losses(1 if device == "cpu" else LOOK_EVERY, per_epoch)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     done = Trained()
     while not clock.over(done.steps):
@@ -156,9 +156,13 @@ def rate(schedule: str, warm_up: float, progress: float) -> float:
 
 
 def make_optimizer(network: nn.Module, settings: Train, device: str) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW. Biases and the scales of norms (one axis) are not decayed."""
-    wide = [p for p in network.parameters() if p.requires_grad and p.dim() > 1]
-    narrow = [p for p in network.parameters() if p.requires_grad and p.dim() <= 1]
+    """SGD with Nesterov momentum, or AdamW. Biases and the scales of norms (one axis) are not decayed.
+
+    Biases by their names: those of experts, or by neuron, have two axes.
+    """
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    wide = [p for name, p in trained if p.dim() > 1 and not name.endswith("bias")]
+    narrow = [p for name, p in trained if p.dim() <= 1 or name.endswith("bias")]
     if not wide and not narrow:
         raise EvaluationError("the network has no parameters, so there is nothing to train")
     groups = [{"params": wide, "weight_decay": settings.weight_decay}, {"params": narrow, "weight_decay": 0.0}]
@@ -179,12 +183,12 @@ def amp_dtype(settings: Train, device: str) -> torch.dtype | None:
     return torch.bfloat16 if auto or settings.amp == "bf16" else None
 
 
-def _casting(dtype: torch.dtype | None, device: str) -> Callable[[], AbstractContextManager[object]]:
+def casting(dtype: torch.dtype | None, device: str) -> Callable[[], AbstractContextManager[object]]:
     """A maker of contexts for the forward pass."""
     return nullcontext if dtype is None else lambda: torch.autocast(device.partition(":")[0], dtype)
 
 
-class _Clock:
+class Clock:
     """How far a budget is spent."""
 
     def __init__(self, budget: Budget, per_epoch: int, began: float) -> None:
@@ -206,28 +210,31 @@ class _Clock:
         return steps > 0 and time.perf_counter() - self._began >= self._seconds
 
 
-class _Losses:
+class Losses:
     """The losses since the last epoch's end; looked at every `every` steps, so that a GPU need not be waited for."""
 
-    def __init__(self, every: int, per_epoch: int) -> None:
+    def __init__(self, every: int, per_epoch: int, seen: Iterable[float] = ()) -> None:
         self._every = every
         self._per_epoch = per_epoch
         self._pending: list[Tensor] = []
-        self._seen: list[float] = []
+        self.seen: list[float] = list(seen)
 
     def add(self, loss: Tensor, step: int) -> None:
         self._pending.append(loss)
         if len(self._pending) >= self._every:
-            self._look(step)
+            self.look(step)
 
     def mean(self, step: int) -> float:
         """The mean since the last call."""
-        self._look(step)
-        mean = sum(self._seen) / len(self._seen)
-        self._seen = []
+        self.look(step)
+        mean = sum(self.seen) / len(self.seen)
+        self.seen = []
         return mean
 
-    def _look(self, step: int) -> None:
+    def look(self, step: int) -> None:
+        """Look at what is pending after `step` steps. Raises EvaluationError for a loss that is not finite."""
+        if not self._pending:
+            return
         values = torch.stack(self._pending).tolist() if len(self._pending) > 1 else [p.item() for p in self._pending]
         self._pending = []
         for place, value in enumerate(values):
@@ -237,4 +244,4 @@ class _Losses:
                 raise EvaluationError(
                     f"the loss is {value} at step {at} (epoch {epoch}); a smaller lr, a longer warm_up or clip may help"
                 )
-        self._seen += values
+        self.seen += values

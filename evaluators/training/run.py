@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 
 from evaluators.data import Data
 from evaluators.devices import name_of, resolve
@@ -36,24 +37,29 @@ def run(
     folder: Path | None,
     stage: str,
     report: Callable[[Mapping[str, float]], object] | None,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Measurement:
     """Train a graph's network on `settings.data` and measure it. The global random state is left as it was.
+
+    start: weights to begin with, instead of random ones.
 
     Raises: EvaluationError when the outputs do not fit the labels, or a loss is not finite; ShapeError.
     """
     data: Data = settings.data
     device = resolve(settings.device)
     costs = profile(graph, data.inputs)
-    _check_outputs(costs.outputs, data)
+    check_outputs(costs.outputs, data)
     channels_last = data.kind == "image" and device != "mps"  # a quarter faster on a CPU too
     gpus = list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=gpus):
         network = build(graph, data.inputs, derive(seed, "weights")).to(device)
+        if start is not None:
+            network.load_state_dict(start)
         if channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.manual_seed(derive(seed, "dropout"))
         order = torch.Generator().manual_seed(derive(seed, "batches"))
-        train, validation = (_part(data, split, device, channels_last) for split in ("train", "validation"))
+        train, validation = (part_of(data, split, device, channels_last) for split in ("train", "validation"))
         done = fit(network, train, validation, settings, budget, order, device, report)
     if done.state is not None:
         network.load_state_dict(done.state)
@@ -74,7 +80,8 @@ def run(
     return Measurement(metrics, done.seconds, tuple(done.curve), notes)
 
 
-def _part(data: Data, split: str, device: str, channels_last: bool) -> Batches:
+def part_of(data: Data, split: str, device: str, channels_last: bool) -> Batches:
+    """A part of the data on a device, kept there."""
     parts = _PARTS.setdefault(data, {})
     key = (split, device, channels_last)
     if key not in parts:
@@ -82,7 +89,7 @@ def _part(data: Data, split: str, device: str, channels_last: bool) -> Batches:
     return parts[key]
 
 
-def _check_outputs(outputs: Mapping[str, tuple[int, ...]], data: Data) -> None:
+def check_outputs(outputs: Mapping[str, tuple[int, ...]], data: Data) -> None:
     """Raises EvaluationError when the network's outputs are not one row of logits per label set."""
     wanted = {task: len(names) for task, names in data.class_names.items()}
     if len(wanted) == 1 and len(outputs) == 1:

@@ -21,12 +21,12 @@ def snapshot(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def write(state: Mapping[str, Tensor], folder: Path, facts: Mapping[str, str]) -> Path:
-    """Write a state to `folder/weights.safetensors`, with `facts` in its header. A reader never sees half a file."""
+def write(state: Mapping[str, Tensor], folder: Path, facts: Mapping[str, str], name: str = NAME) -> Path:
+    """Write a state to a file of `folder`, with `facts` in its header. A reader never sees half a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{NAME}.{os.getpid()}"
+    unfinished = folder / f".{name}.{os.getpid()}"
     save_file(dict(state), unfinished, metadata=dict(facts))
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
-    unfinished.replace(folder / NAME)
-    return folder / NAME
+    unfinished.replace(folder / name)
+    return folder / name

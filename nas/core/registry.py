@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from nas.core.errors import RegistryError, nearest
+from nas.core.errors import RecipeError, RegistryError, nearest
+from nas.core.imports import load_object
 
 KINDS = ("space", "data", "evaluator", "strategy", "executor", "weights", "statistics", "training")
 """Kinds of parts that a recipe names; the last three are those of a supernet."""
@@ -40,6 +41,37 @@ def get(kind: str, name: str) -> Any:
     if name not in table:
         raise RegistryError(f"{kind} {name!r} is unknown; {nearest(name, table)}; or give 'path/file.py:name'")
     return table[name]
+
+
+def made(kind: str, given: Any) -> Any:
+    """The part that `given` means: a name, a mapping of `name` and fields, or the part itself, which is given back.
+
+    For parts inside parts, whose fields check their own values. A name may be 'path/file.py:name'.
+
+    Raises: RegistryError for an unknown name; RecipeError for a mapping without a name, and for a field that the part
+        does not have, or needs.
+    """
+    fields = dict(given) if isinstance(given, Mapping) else {}
+    name = fields.pop("name", None) if isinstance(given, Mapping) else given
+    if isinstance(given, Mapping) and not isinstance(name, str):
+        raise RecipeError(f"{kind}: {dict(given)!r} has no 'name'; {nearest(name, names(kind))}")
+    if not isinstance(name, str):
+        return given
+    part = load_object(name) if ":" in name else get(kind, name)
+    if not callable(part):
+        if fields:
+            raise RecipeError(
+                f"{kind} {name!r} is ready made and takes no fields; {next(iter(fields))!r} cannot be set"
+            )
+        return part
+    legal = inspect.signature(part).parameters
+    for field, value in fields.items():
+        if field not in legal:
+            raise RecipeError(f"{kind} {name!r} has no field {field!r} (given: {value!r}); {nearest(field, legal)}")
+    for field, parameter in legal.items():
+        if parameter.default is parameter.empty and field not in fields:
+            raise RecipeError(f"{kind} {name!r} needs the field {field!r}")
+    return part(**fields)
 
 
 def names(kind: str) -> list[str]:

@@ -1,0 +1,159 @@
+"""A trained supernet that answers: from the fields of the evaluator to training, and from a candidate to numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.devices import resolve
+from evaluators.supernet import checkpoint
+from evaluators.supernet.balance import Assignment
+from evaluators.supernet.loop import Training
+from evaluators.supernet.room import check_memory, held, size_bytes
+from evaluators.training.batches import Batches
+from evaluators.training.loop import measure
+from evaluators.training.run import check_outputs, part_of
+from nas.core.errors import EvaluationError
+from nas.core.profile import profile
+from nas.core.records import Candidate, Measurement
+from nas.core.seeds import derive, generator
+from nas.core.supernet.extremes import drawn
+from nas.core.supernet.forms import EVALUATING
+from nas.core.supernet.network import Norms, Supernet
+
+if TYPE_CHECKING:
+    from evaluators.supernet.evaluator import SupernetEvaluator
+
+WATCHED = 16
+"""Candidates over which diagnostics of gates are computed."""
+
+
+def prepare(
+    evaluator: SupernetEvaluator, folder: Path, seed: int, report: Callable[[Mapping[str, float]], object] | None
+) -> Trained:
+    """Train a supernet, or go on from its last checkpoint. The global random state is left as it was."""
+    found = Trained(evaluator, folder, seed)
+    if not found.training.over:
+        found.training.run(folder, report)
+    return found
+
+
+def reopen(evaluator: SupernetEvaluator, folder: Path, seed: int) -> Trained:
+    """The supernet that was trained in a folder. Raises EvaluationError where its training has not ended."""
+    found = Trained(evaluator, folder, seed)
+    if not found.training.over:
+        raise EvaluationError(f"supernet: its training in {folder} has not ended; call prepare(folder, seed) first")
+    return found
+
+
+class Trained:
+    """A supernet with its training, as far as the checkpoint in `folder` says, ready to measure candidates."""
+
+    def __init__(self, evaluator: SupernetEvaluator, folder: Path, seed: int) -> None:
+        self.evaluator, self.folder, self.seed = evaluator, folder, seed
+        self.device = resolve(evaluator.device)
+        identity = evaluator.identity(seed)
+        known = checkpoint.load(folder, identity)
+        space, data = evaluator.space, evaluator.data
+        candidates = held(space)
+        check_outputs(profile(candidates[0].graph, space.inputs).outputs, data)
+        first = derive(seed, "weights")
+        make = lambda: Supernet(space, evaluator.sharing, evaluator.norms, first)  # noqa: E731
+        check_memory(size_bytes(space, make, candidates), evaluator)
+        self.supernet = make()
+        self.supernet.hold(candidates)
+        self.supernet.to(self.device)
+        self.parts = {split: part_of(data, split, self.device, False) for split in ("train", "validation")}
+        sets = self.supernet.weights.sets
+        learned = getattr(evaluator.sharing, "assignment", "learned") == "learned"
+        self.assignment = Assignment(space, sets, seed, learned) if sets > 1 else None
+        watched = [drawn(space, lambda attempt, n=n: generator(0, "watched", n, attempt)) for n in range(WATCHED)]  # type: ignore[misc]
+        self.training = Training(
+            self.supernet, evaluator, seed, self.device, self.parts["train"], self.parts["validation"],
+            self.assignment, watched, identity,
+        )  # fmt: skip
+        if known is not None:
+            self.training.restore(*known)
+        self._gauging: list[tuple[Tensor, ...]] | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has weights of its own in each form, and why."""
+        reasons: dict[str, int] = {}
+        for reason in self.supernet.unshared.values():
+            reasons[reason] = reasons.get(reason, 0) + 1
+        return tuple(f"supernet: {why} has no smaller form, so each has weights of its own ({n} places)"
+                     for why, n in reasons.items())  # fmt: skip
+
+    # ---- measuring ---------------------------------------------------------------------------------------------------
+
+    def measure(self, candidate: Candidate, split: str = "validation") -> Measurement:
+        """Accuracy and loss with inherited weights."""
+        began = time.perf_counter()
+        before = self._numbers()
+        self.supernet.plan(candidate)
+        fresh = self._numbers() - before
+        which, norms = self.adjusted(candidate)
+        subnet = Subnet(self.supernet, candidate, which, norms)
+        prefix = {"validation": "val_", "test": "test_"}[split]
+        metrics = measure(subnet, self.part(split), prefix)
+        notes: dict[str, Any] = {"supernet_epochs": self.evaluator.epochs}
+        if self.assignment is not None:
+            notes["set"] = which
+        if fresh:  # so that what a later candidate inherits does not depend on who was asked before
+            notes["untrained_weights"] = fresh
+            self._trim()
+        return Measurement(metrics, time.perf_counter() - began, notes=notes | self._gates())
+
+    def _gates(self) -> dict[str, float]:
+        last = self.training.curve[-1] if self.training.curve else {}
+        return {name: last[name] for name in ("gate_entropy", "gate_variance", "expert_cosine") if name in last}
+
+    def part(self, split: str) -> Batches:
+        """A part of the data, on the device."""
+        if split not in self.parts:
+            self.parts[split] = Batches(self.evaluator.data, split, self.device)
+        return self.parts[split]
+
+    def adjusted(self, candidate: Candidate) -> tuple[int, Norms | None]:
+        """The set of weights of a candidate, and statistics of its own where the recipe asks for them."""
+        which = self.assignment.best(candidate) if self.assignment is not None else 0
+        if not self.supernet.statistics.recalibrate:
+            return which, None
+        return which, self.supernet.recalibrated(candidate, self._batches(), which)
+
+    def _batches(self) -> list[tuple[Tensor, ...]]:
+        """Training batches on which statistics are gathered, the same for all candidates."""
+        if self._gauging is None:
+            part, size = self.part("train"), self.evaluator.batch_size
+            order = torch.randperm(len(part), generator=torch.Generator().manual_seed(derive(self.seed, "gauging")))
+            count = self.supernet.statistics.recalibrate
+            self._gauging = [(part.some(index)[0],) for index in order[: count * size].split(size) if len(index) > 1]
+        return self._gauging
+
+    def _numbers(self) -> int:
+        return sum(bank.numbers() for bank in self.supernet.banks)  # type: ignore[misc, operator]
+
+    def _trim(self) -> None:
+        """Go back to the supernet as it was trained."""
+        fresh = reopen(self.evaluator, self.folder, self.seed)
+        self.supernet, self.training, self.assignment = fresh.supernet, fresh.training, fresh.assignment
+
+
+class Subnet(nn.Module):
+    """One candidate of a supernet, called like a network of its own."""
+
+    def __init__(self, supernet: Supernet, candidate: Candidate, which: int, norms: Norms | None) -> None:
+        super().__init__()
+        self._call = (supernet, candidate)  # in a tuple, so that it is not a part of this one
+        self._how: dict[str, Any] = {"which": which, "norms": norms, "mode": EVALUATING}
+
+    def forward(self, x: Tensor) -> Any:
+        """The candidate's outputs. x: (B, …)."""
+        supernet, candidate = self._call
+        return supernet(candidate, x, **self._how)
