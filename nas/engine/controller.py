@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nas.core.errors import NotInSpaceError, RecipeError, StoreError, StrategyError, nearest
-from nas.core.graph import Graph
+from nas.core.errors import RecipeError, StoreError, nearest
 from nas.core.keys import evaluation_key
 from nas.core.records import (
     KEYING,
     Budget,
     Candidate,
     Constraint,
-    Decisions,
     Measurement,
     Objective,
     Status,
@@ -30,7 +28,7 @@ from nas.core.records import (
     losses,
 )
 from nas.core.roles import Cache, Done, Evaluator, Executor, Job, Store, Strategy
-from nas.engine import faults
+from nas.engine.asking import Asking, short
 from nas.engine.checks import MOST, whole
 from nas.engine.feasibility import Cost, Feasibility, verdict
 from nas.engine.identity import Identity
@@ -164,7 +162,6 @@ class _Session:
     ended: dict[int, Trial] = field(default_factory=dict)
     complete: dict[str, Trial] = field(default_factory=dict)
     points: set[tuple[str, tuple[float, ...]]] = field(default_factory=set)
-    checked: set[str] = field(default_factory=set)
     told: int = 0
     next_id: int = 0
     outcome: Outcome = Outcome()
@@ -178,6 +175,7 @@ class _Session:
         self.seconds_before = float(facts.get("seconds", 0.0))
         self.keying_before: Mapping[str, float] = facts.get(KEYING, {})
         self.noted = self.began
+        self.asking = Asking(plan.strategy, plan.space)
         self.recorded = {trial.id: trial for trial in plan.store.trials("search")}
         self.final = {trial.id: trial for trial in plan.store.trials("finalist")}
         self.identity = Identity(plan.space.inputs if plan.reuse is not None and plan.reuse.functional else None)
@@ -208,7 +206,7 @@ class _Session:
             reason = self._limit(number)
             if reason:
                 break
-            candidate = self._ask()
+            candidate = self.asking.ask()
             if candidate is None:
                 reason = "exhausted"
                 break
@@ -246,7 +244,7 @@ class _Session:
                 self._collect(self.plan.executor.next())
             trial = self.ended.pop(self.told)
             self.told += 1
-            self._inform(trial)
+            self.asking.tell(trial)
             now = self.outcome
             self.outcome = replace(
                 now,
@@ -256,61 +254,6 @@ class _Session:
                 infeasible=now.infeasible + (trial.status is Status.INFEASIBLE),
                 failed=now.failed + (trial.status is Status.FAILED),
             )
-
-    def _ask(self) -> Candidate | None:
-        """What the strategy proposes, looked at. Raises StrategyError."""
-        strategy = self.plan.strategy
-        try:
-            proposed: object = strategy.ask()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise self._broke("ask", error) from error
-        if proposed is None:
-            return None
-        who = f"strategy {faults.name(strategy)}: ask() gave"
-        if not isinstance(proposed, Candidate):
-            raise StrategyError(f"{who} {faults.shown(proposed)}; expected a Candidate or None; {_MEND}")
-        for name, value, kind in (("decisions", proposed.decisions, Decisions), ("graph", proposed.graph, Graph)):
-            if not isinstance(value, kind):
-                raise StrategyError(
-                    f"{who} a Candidate whose {name} is {faults.shown(value)}; make candidates with the space's "
-                    f"sample, mutate or decide; {_MEND}"
-                )
-        try:
-            self._check_belongs(proposed)
-        except NotInSpaceError as error:
-            raise StrategyError(
-                f"{who} {_short(proposed)}, which is no candidate of the space: {error}; {_MEND}"
-            ) from error
-        return proposed
-
-    def _check_belongs(self, candidate: Candidate) -> None:
-        """Raises NotInSpaceError for a candidate of another space; each is looked at once."""
-        space, key = self.plan.space, candidate.decisions.text
-        if space is None or key in self.checked:
-            return
-        space.check(candidate.decisions)
-        if tuple(candidate.graph.inputs) != tuple(space.inputs):
-            raise NotInSpaceError(
-                f"its graph has the inputs {list(candidate.graph.inputs)}, the space has {list(space.inputs)}"
-            )
-        self.checked.add(key)
-
-    def _inform(self, trial: Trial) -> None:
-        try:
-            self.plan.strategy.tell(trial)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise self._broke("tell", error) from error
-
-    def _broke(self, method: str, error: BaseException) -> StrategyError:
-        strategy = self.plan.strategy
-        return StrategyError(
-            f"strategy {faults.name(strategy)} failed in {method}{faults.line(strategy, error)}: "
-            f"{faults.one_line(error)}; {_MEND}"
-        )
 
     def _place(self, number: int, trial_id: int, candidate: Candidate) -> None:
         """Bring a new trial on its way: recorded before, infeasible, known, waiting for an equal one, or evaluated."""
@@ -329,8 +272,8 @@ class _Session:
     def _replay(self, number: int, before: Trial, candidate: Candidate) -> None:
         if before.candidate.decisions != candidate.decisions:
             raise StoreError(
-                f"trial {before.id} is recorded with the decisions {_short(before.candidate)}, but the strategy now "
-                f"proposes {_short(candidate)}; {_CHANGED}"
+                f"trial {before.id} is recorded with the decisions {short(before.candidate)}, but the strategy now "
+                f"proposes {short(candidate)}; {_CHANGED}"
             )
         trial = replace(before, candidate=candidate)
         self.classes.replay(trial)
@@ -482,10 +425,3 @@ _CHANGED = (
 
 _ENDLESS = 10**12
 """More trials than any search has."""
-
-_MEND = "mend it and go on with nas resume"
-
-
-def _short(candidate: Candidate) -> str:
-    text = candidate.decisions.text
-    return text if len(text) <= 200 else text[:200] + "…"

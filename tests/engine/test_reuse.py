@@ -240,7 +240,7 @@ def test_every_network_once_is_evaluated_once_per_function():
         ACTIVATIONS, strategy=Listed([*ACTIVATIONS.enumerate()] * 2), reuse=Reuse(functional=True), trials=36
     )
     trials = plan.store.trials()
-    # for each last layer: sigmoid with any; relu; relu with relu6; tanh; tanh with either, which nothing above 6 reaches
+    # for each last layer: sigmoid with any; relu; relu and relu6; tanh; tanh with either, as it never reaches 6
     assert plan.outcome.complete == 36
     graphs = {trial.keys["graph"] for trial in trials}
     functions = {trial.keys["functional"] for trial in trials}

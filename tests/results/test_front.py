@@ -157,3 +157,20 @@ def test_the_front_is_what_the_definition_says(case: tuple[list[str], list[list[
     assert {t.id for t in front} == want
     assert front.hypervolume > 0 or not points
     assert {t.id for t in front.top(len(points))} == set(range(len(points)))
+
+
+def test_who_computes_the_same_at_another_cost_is_on_the_front_once() -> None:
+    def known(id_: int, accuracy: float, params: float, **others: object) -> Trial:
+        metrics = {"val_accuracy": accuracy, "params": params}
+        return trial(id_, metrics=metrics, source="cache", **others)  # type: ignore[arg-type]
+
+    trials = [
+        *trials_at((90, 100)),
+        known(1, 90, 60, reuses=0, hit="functional"),
+        known(2, 90, 60, reuses=0, hit="decisions"),
+        known(3, 90, 100, reuses=0, hit="graph"),
+        known(4, 95, 300, reuses=0, hit="graph", origin="runs/other"),  # trial 0 of another run
+    ]
+    assert [t.id for t in Front(trials, [ACCURACY, PARAMS])] == [4, 1]
+    assert [t.id for t in Front(trials, [ACCURACY])] == [4]
+    assert [t.id for t in Front(trials[:4], [ACCURACY])] == [0], "its equal by the only goal is no further network"

@@ -313,6 +313,32 @@ def test_a_newer_schema_is_refused_naming_both_versions(tmp_path: Path) -> None:
             door(tmp_path)
 
 
+def old_store(folder: Path, trials: list[Trial]) -> None:
+    """A store as version 1 wrote it: without the columns that version 2 added."""
+    store_of(folder, trials).close()
+    for column in ("hit", "origin"):
+        sql(folder, f"alter table trials drop column {column}")
+    sql(folder, "update espalier_schema set version = 1")
+
+
+def test_a_store_of_the_version_before_is_read_as_it_is_and_upgraded_when_written(tmp_path: Path) -> None:
+    old_store(tmp_path, [trial(0), trial(1, source="cache", reuses=0), trial(2)])
+    with SqlStore.read(tmp_path) as store:
+        assert [(t.source, t.hit, t.origin) for t in store.trials()] == [
+            ("evaluated", "", ""), ("cache", "", ""), ("evaluated", "", "")
+        ]  # fmt: skip
+        assert [row.hit for row in store.rows()] == ["", "", ""]
+        assert store.find("e1:2") == trial(2)
+        assert store.pick([1])[0].reuses == 0
+    with SqlStore.open(tmp_path) as store:
+        assert [t.hit for t in store.trials()] == ["", "graph", ""]  # what such a run knew a candidate by
+        store.add(trial(3, source="cache", reuses=7, hit="functional", origin="runs/other"))
+    with SqlStore.read(tmp_path) as store:
+        assert [(row.hit, row.origin) for row in store.rows()][1:] == [
+            ("graph", ""), ("", ""), ("functional", "runs/other")
+        ]  # fmt: skip
+
+
 def test_a_damaged_page_is_one_clear_error(tmp_path: Path) -> None:
     store_of(tmp_path, [trial(id_) for id_ in range(200)]).close()
     file = tmp_path / "store.sqlite"
