@@ -1,5 +1,5 @@
 """The concrete search spaces, each declared once in a file of its own; importing this registers them all."""
 
-from search_spaces import cnn, nas_bench_101, nas_bench_201, nas_bench_macro, tree
+from search_spaces import cnn, nas_bench_101, nas_bench_201, nas_bench_macro, resnet_pooling, tree
 
-__all__ = ["cnn", "nas_bench_101", "nas_bench_201", "nas_bench_macro", "tree"]
+__all__ = ["cnn", "nas_bench_101", "nas_bench_201", "nas_bench_macro", "resnet_pooling", "tree"]

@@ -27,6 +27,7 @@ from nas.core.supernet.forms import EVALUATING, TRAINING, Form, Mode, form_of
 from nas.core.supernet.layouts import NORMS, flow
 from nas.core.supernet.norms import Shared
 from nas.core.supernet.sharing import Elastic
+from nas.core.supernet.slicing import Experts, slices_of
 from nas.core.table import Call
 from nas.core.values import digest
 from nas.core.walk import places
@@ -96,7 +97,7 @@ class Supernet(nn.Module):
         self.unshared: dict[str, str] = {}
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._remembered = remembered
-        self._width = max(len(space.encoding()), 1)
+        self.slices = slices_of(self.weights, max(len(space.encoding()), 1))
 
     # ---- running -----------------------------------------------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class Supernet(nn.Module):
     def _run(self, layer: Layer, x: Tensor, bank: Bank, encoding: Tensor, mode: Mode, norms: Norms | None) -> Tensor:
         assert layer.form is not None
         assert layer.index is not None
-        weights = self.weights.weights(bank, layer.key, layer.form, layer.index, encoding)
+        weights = self.slices.weights(bank, layer.key, layer.form, layer.index, encoding)
         if not layer.norm:
             return layer.form.run(x, weights, mode)
         if norms is not None:
@@ -171,7 +172,7 @@ class Supernet(nn.Module):
         if plan.version != bank.version:
             for layer in plan.layers:
                 if layer.form is not None:
-                    layer.index = self.weights.index(bank, layer.key, layer.form)
+                    layer.index = self.slices.index(bank, layer.key, layer.form)
             plan.version = bank.version
         return plan
 
@@ -213,7 +214,7 @@ class Supernet(nn.Module):
                 self.unshared.setdefault(layer.key, form.exact)
             for bank in self.banks:
                 assert isinstance(bank, Bank)
-                self.weights.hold(bank, layer.key, form, self._width)
+                self.slices.hold(bank, layer.key, form)
         elif step.call.target == "user":
             layer.user = f"{step.site}:user:{digest(repr(step.call))[:12]}"
             self.unshared.setdefault(layer.user, f"a module of your own, {step.call.args[0]}")
@@ -245,6 +246,18 @@ class Supernet(nn.Module):
                 found[layer.path] = (like.new_zeros(size), like.new_ones(size))
         return found
 
+    @torch.no_grad()
+    def gates(self, candidate: Candidate, which: int = 0) -> dict[str, Tensor]:
+        """The gates of a candidate's mixed layers by place, (experts,) or (rows, experts) each; {} without experts."""
+        plan, bank = self.plan(candidate), self.bank(which)
+        found = {}
+        for layer in plan.layers:
+            if layer.form is not None and self.weights.mixes(layer.key, layer.form):
+                assert isinstance(self.slices, Experts)
+                assert layer.index is not None
+                found[layer.key] = self.slices.gates(bank, layer.key, layer.index, plan.encoding)
+        return found
+
     # ---- taking one out ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -265,7 +278,7 @@ class Supernet(nn.Module):
         """Copies of a layer's tensors, by their names in the plain layer."""
         assert layer.form is not None
         assert layer.index is not None
-        found = self.weights.weights(bank, layer.key, layer.form, layer.index, encoding)
+        found = self.slices.weights(bank, layer.key, layer.form, layer.index, encoding)
         taken = {
             name: tensor.clone() if layer.index.get(name) is None else tensor.detach() for name, tensor in found.items()
         }

@@ -1,28 +1,25 @@
 """Weights: how the decisions of a candidate become the weights of a layer. One of three choices of a supernet.
 
-- `Separate`: a layer of another form has weights of its own.
 - `Elastic`: all forms of a layer are slices of one largest weight.
+- `Separate`: a layer of another form has weights of its own.
 - `Mixture`: slices of several largest weights, combined by gates that a router computes from the candidate's encoding.
 - `Balanced`: several whole sets of elastic weights; each candidate is assigned to one of them.
+
+These are declarations; `nas.core.supernet.slicing` does what they say.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
-from typing import ClassVar
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar
 
 from nas.core.errors import RecipeError, nearest
 from nas.core.registry import register
-from nas.core.supernet.bank import Bank, Index, cut
-from nas.core.supernet.forms import Axis, Form, Mode, Weights
-from nas.core.supernet.layouts import single
 from nas.core.values import digest
+
+if TYPE_CHECKING:
+    from nas.core.supernet.forms import Form
 
 
 @register("weights", "elastic")
@@ -39,17 +36,9 @@ class Elastic:
         """Under which name the weights of a layer are kept."""
         return f"{site}:{form.kind}"
 
-    def hold(self, bank: Bank, key: str, form: Form, encoding: int) -> None:
-        """Make room for a form. encoding: the length of candidates' encodings."""
-        bank.hold(key, form)
-
-    def index(self, bank: Bank, key: str, form: Form) -> dict[str, Index]:
-        """Where the weights of a form lie."""
-        return bank.index(key, form)
-
-    def weights(self, bank: Bank, key: str, form: Form, index: dict[str, Index], encoding: Tensor) -> Weights:
-        """The trained weights of a form for the candidate with this encoding; those of norms too."""
-        return {name: cut(bank.tensor(key, name), index[name]) for name in form.axes if name not in form.buffers}
+    def mixes(self, key: str, form: Form) -> bool:
+        """Whether the layer of this name has experts."""
+        return False
 
 
 @register("weights", "separate")
@@ -108,93 +97,8 @@ class Mixture(Elastic):
             )
 
     def mixes(self, key: str, form: Form) -> bool:
-        """Whether a layer has experts."""
         mixable = form.kind.partition(" ")[0] in ("conv", "depthwise", "linear")
         return mixable and fnmatchcase(key.partition(":")[0], self.layers)
-
-    def hold(self, bank: Bank, key: str, form: Form, encoding: int) -> None:
-        if not self.mixes(key, form):
-            bank.hold(key, form)
-            return
-        bank.hold(key, self._experts(form))
-        bank.hold(f"{key}:router", self._router(form, encoding))
-
-    def index(self, bank: Bank, key: str, form: Form) -> dict[str, Index]:
-        if not self.mixes(key, form):
-            return bank.index(key, form)
-        found = bank.index(key, self._experts(form))
-        if self.routing == "neuron":
-            router = bank.index(f"{key}:router", self._router(form, 1))
-            found |= {f"router {name}": router[name] for name in ("out.weight", "out.bias")}
-        return found
-
-    def weights(self, bank: Bank, key: str, form: Form, index: dict[str, Index], encoding: Tensor) -> Weights:
-        if not self.mixes(key, form):
-            return super().weights(bank, key, form, index, encoding)
-        gates = self.gates(bank, key, index, encoding)
-        found = {}
-        for name in form.axes:
-            experts = cut(bank.tensor(key, name), index[name])  # (experts, rows, …)
-            if gates.dim() == 1:
-                found[name] = (gates @ experts.flatten(1)).view(experts.shape[1:])
-            else:
-                wide = gates.t().reshape(*experts.shape[:2], *(1,) * (experts.dim() - 2))
-                found[name] = (wide * experts).sum(0)
-        return found
-
-    def gates(self, bank: Bank, key: str, index: dict[str, Index], encoding: Tensor) -> Tensor:
-        """The gates of a layer, (experts,) or (rows, experts); they sum to one over the experts."""
-        router = f"{key}:router"
-        given = torch.full_like(encoding, 0.5) if self.router_input == "constant" else encoding
-        inner = F.relu(F.linear(given, bank.tensor(router, "in.weight"), bank.tensor(router, "in.bias")))
-        weight = cut(bank.tensor(router, "out.weight"), index.get("router out.weight"))
-        bias = cut(bank.tensor(router, "out.bias"), index.get("router out.bias"))
-        return torch.softmax(weight @ inner + bias, dim=-1)
-
-    @cache  # noqa: B019 - few of these objects are ever made
-    def _experts(self, form: Form) -> Form:
-        """The same layer with a first axis of experts."""
-        axes = {name: (single(self.experts), *axes) for name, axes in form.axes.items()}
-
-        def fresh(sizes: dict[str, tuple[int, ...]]) -> Weights:
-            one = {name: size[1:] for name, size in sizes.items()}
-            drawn = [form.fresh(one) for _ in range(self.experts)]
-            if self.start == "independent":
-                return {name: torch.stack([d[name] for d in drawn]) for name in form.axes}
-            found = {}
-            for name in form.axes:
-                first = drawn[0][name]
-                spread = self.noise * first.std(correction=0)
-                found[name] = torch.stack([first + spread * torch.randn_like(first) for _ in drawn])
-            return found
-
-        return Form(form.kind, axes, fresh, form.run)
-
-    @cache  # noqa: B019
-    def _router(self, form: Form, encoding: int) -> Form:
-        rows: tuple[Axis, ...] = (form.axes["weight"][0],) if self.routing == "neuron" else ()
-        axes: dict[str, tuple[Axis, ...]] = {
-            "in.weight": (single(self.hidden), single(encoding)),
-            "in.bias": (single(self.hidden),),
-            "out.weight": (*rows, single(self.experts), single(self.hidden)),
-            "out.bias": (*rows, single(self.experts)),
-        }
-
-        def fresh(sizes: dict[str, tuple[int, ...]]) -> Weights:
-            first = nn.Linear(encoding, self.hidden)
-            last = nn.Linear(self.hidden, sizes["out.bias"][0] * self.experts if rows else self.experts)
-            return {
-                "in.weight": first.weight,
-                "in.bias": first.bias,
-                "out.weight": last.weight.view(sizes["out.weight"]),
-                "out.bias": last.bias.view(sizes["out.bias"]),
-            }
-
-        return Form("router", axes, fresh, _no_call)
-
-
-def _no_call(x: Tensor, weights: Weights, mode: Mode) -> Tensor:
-    raise AssertionError("a router is not a layer of the network")  # pragma: no cover - it is never asked to run
 
 
 @register("weights", "balanced")

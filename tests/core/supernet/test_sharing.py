@@ -17,6 +17,7 @@ from nas.core.supernet.bank import Bank
 from nas.core.supernet.forms import Centre, Form
 from nas.core.supernet.network import Layer, Supernet
 from nas.core.supernet.sharing import Balanced, Elastic, Mixture, Separate
+from nas.core.supernet.slicing import Experts
 
 WIDTHS = (4, 6, 8)
 
@@ -51,14 +52,14 @@ def mixed(net: Supernet, candidate: Candidate, path: str) -> dict[str, Tensor]:
     plan, layer = net.plan(candidate), layer_of(net, candidate, path)
     assert layer.form is not None
     assert layer.index is not None
-    return net.weights.weights(net.bank(), layer.key, layer.form, layer.index, plan.encoding)
+    return net.slices.weights(net.bank(), layer.key, layer.form, layer.index, plan.encoding)
 
 
 def gates(net: Supernet, candidate: Candidate, path: str, encoding: Tensor | None = None) -> Tensor:
     plan, layer = net.plan(candidate), layer_of(net, candidate, path)
-    assert isinstance(net.weights, Mixture)
+    assert isinstance(net.slices, Experts)
     assert layer.index is not None
-    return net.weights.gates(net.bank(), layer.key, layer.index, plan.encoding if encoding is None else encoding)
+    return net.slices.gates(net.bank(), layer.key, layer.index, plan.encoding if encoding is None else encoding)
 
 
 def experts(net: Supernet, path: str, name: str = "weight") -> Tensor:
