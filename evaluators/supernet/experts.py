@@ -42,14 +42,7 @@ def share(supernet: Supernet, rate: float) -> None:
 @torch.no_grad()
 def gates(supernet: Supernet, candidate: Candidate) -> dict[str, Tensor]:
     """Layer → gates (R, m) of a candidate, one row where a layer is routed as a whole."""
-    weights, plan, found = supernet.weights, supernet.plan(candidate), {}
-    assert isinstance(weights, Mixture)
-    for layer in plan.layers:
-        if layer.form is not None and weights.mixes(layer.key, layer.form):
-            assert layer.index is not None
-            alpha = weights.gates(supernet.bank(), layer.key, layer.index, plan.encoding)
-            found[layer.key] = alpha if alpha.dim() == 2 else alpha[None]
-    return found
+    return {key: alpha if alpha.dim() == 2 else alpha[None] for key, alpha in supernet.gates(candidate).items()}
 
 
 @torch.no_grad()
