@@ -80,7 +80,7 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
 def _graph_key(graph: Graph, inputs: tuple[tuple[str, InputSpec], ...], probe: Probe) -> str | ProbeError:
     """The key of a graph, or why it has none; remembered either way."""
     try:
-        with torch.inference_mode(False), one_thread():
+        with torch.inference_mode(False), one_thread(), random_states_kept():
             return _of_graph(graph, dict(inputs), probe)
     except ProbeError as error:
         return ProbeError(str(error))  # without the traceback, which would keep tensors alive
@@ -99,7 +99,7 @@ def _of_graph(graph: Graph, inputs: Mapping[str, InputSpec], probe: Probe) -> st
     own = {name: inputs[name] for name in graph.inputs}
     if all(step.plain for step in program.steps):
         return _of_program(program, own, probe, checked=False)
-    with _users_code(), random_states_kept():
+    with _users_code():
         return _of_program(program, own, probe, checked=True)
 
 

@@ -51,29 +51,39 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> Ten
     return out if bias is None else out + bias.view(-1, 1, 1)
 
 
-@lru_cache(maxsize=10_000)
-def _sides(like: nn.Conv2d, height: int, width: int) -> tuple[int, int]:
-    """The sides of a convolution's output."""
-    return _side(_axis(like, 0), height), _side(_axis(like, 1), width)
-
-
-_Axis: TypeAlias = tuple[int, int, int, int]
+Window: TypeAlias = tuple[int, int, int, int]
 """Kernel, stride, padding and dilation in one direction."""
 
 
-def _axis(like: nn.Conv2d, axis: int) -> _Axis:
-    return like.kernel_size[axis], like.stride[axis], int(like.padding[axis]), like.dilation[axis]
+def window_of(layer: Any, axis: int) -> Window:
+    """The window of a convolution or a pool: in height (axis 0) or width (axis 1)."""
+    kernel, stride, padding, dilation = (_pair(getattr(layer, name, 1))[axis] for name in _WINDOW)
+    return kernel, stride, padding, dilation
 
 
-def _side(window: _Axis, side: int) -> int:
+_WINDOW = ("kernel_size", "stride", "padding", "dilation")
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value[0]), int(value[1])) if isinstance(value, tuple) else (int(value), int(value))
+
+
+def side_after(window: Window, side: int) -> int:
+    """The side of what a window gives."""
     kernel, stride, padding, dilation = window
     return (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 @lru_cache(maxsize=10_000)
+def _sides(like: nn.Conv2d, height: int, width: int) -> tuple[int, int]:
+    """The sides of a convolution's output."""
+    return side_after(window_of(like, 0), height), side_after(window_of(like, 1), width)
+
+
+@lru_cache(maxsize=10_000)
 def felt(layer: nn.Conv2d, height: int, width: int) -> nn.Conv2d:
     """The same convolution on maps of this size, without the edges of its kernel that see padding only."""
-    (k0, s0, p0, d0), (k1, s1, p1, d1) = _felt(_axis(layer, 0), height), _felt(_axis(layer, 1), width)
+    (k0, s0, p0, d0), (k1, s1, p1, d1) = _felt(window_of(layer, 0), height), _felt(window_of(layer, 1), width)
     if (k0, k1) == layer.kernel_size:
         return layer
     wide, narrow, bias = layer.in_channels, layer.out_channels, layer.bias is not None
@@ -81,15 +91,15 @@ def felt(layer: nn.Conv2d, height: int, width: int) -> nn.Conv2d:
     return nn.Conv2d(wide, narrow, (k0, k1), (s0, s1), (p0, p1), (d0, d1), layer.groups, bias, device=meta)
 
 
-def _felt(window: _Axis, side: int) -> _Axis:
+def _felt(window: Window, side: int) -> Window:
     """A window in one direction without the places that see padding only."""
     kernel, stride, padding, dilation = window
-    starts = [place * stride - padding for place in range(_side(window, side))]
+    starts = [place * stride - padding for place in range(side_after(window, side))]
     seen = [tap for tap in range(kernel) if any(0 <= start + tap * dilation < side for start in starts)]
     if not seen:
         return window
     shorter = seen[-1] - seen[0] + 1, stride, padding - seen[0] * dilation, dilation
-    return shorter if shorter[2] >= 0 and _side(shorter, side) == len(starts) else window
+    return shorter if shorter[2] >= 0 and side_after(shorter, side) == len(starts) else window
 
 
 def _conv2d(layer: nn.Conv2d, x: Tensor, given: Weights) -> Tensor:

@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from torch import nn
 
 from nas.core import modules
+from nas.core.probe.layers import Window, side_after, window_of
 from nas.core.probe.program import Program, Step
 from nas.core.table import ACTIVATIONS, Shape
+
+_Pool: TypeAlias = nn.MaxPool2d | nn.AvgPool2d
 
 Ratio: TypeAlias = tuple[Fraction, Fraction]
 """What to multiply heights and widths with."""
@@ -39,6 +42,7 @@ _LAYERS = (
 _FORMS = (
     "fold ", "cat ", "flatten ", "add ", "sub ", "mul ", "truediv ", "neg ",
     "relu ", "gelu ", "silu ", "tanh ", "sigmoid ", "mean (('operand 0', (2, 3)", "mean (('operand 0', [2, 3]",
+    "adaptive_avg_pool2d (('operand 0', 1)",
 )  # fmt: skip
 """How the forms of functions begin that do the same to images of any size."""
 
@@ -47,30 +51,38 @@ _OURS = ("mean", "gate")
 
 
 def ratios(program: Program) -> Iterator[Ratio]:
-    """What to multiply the sides of all images with: the smallest that should do, then 1."""
-    small = _smallest(program) if all(_scales(step, program) for step in program.steps) else FULL
+    """What to multiply the sides of all images with: the smallest that should do, then 1.
+
+    What has no weights is probed at full size: there nothing keeps two functions apart but what they do.
+    """
+    weights = any(step.layer is not None for step in program.steps)
+    small = FULL
+    if weights and all(_scales(step, program) for step in program.steps):
+        small = _smallest(program, 0), _smallest(program, 1)
     if small != FULL:
         yield small
     yield FULL
 
 
-def _smallest(program: Program) -> Ratio:
-    maps = {shape[1:] for shape in program.shapes if _is_image(shape)}
-    pools = [step for step in program.steps if isinstance(step.run, nn.MaxPool2d | nn.AvgPool2d)]
-    alike = all(_both_ways_alike(step.run) for step in pools)
-    found: list[Fraction] = []
-    for axis in (0, 1) if maps else ():
-        sides = {sides[axis] for sides in maps}
-        least = min(sides)
-        seen = [] if axis and alike else [(program.shapes[s.operands[0]][1 + axis], _reach(s.run, axis)) for s in pools]
-        fitting = (
-            ratio
-            for ratio in (Fraction(pixels, least) for pixels in range(LEAST[axis], least))
-            if all((side * ratio).denominator == 1 for side in sides)
-            and all(side * ratio >= reach + 2 for side, reach in seen)
-        )
-        found.append(next(fitting, Fraction(1)))
-    return (found[0], found[1]) if found else FULL
+def _smallest(program: Program, axis: int) -> Fraction:
+    """What to multiply all heights (axis 0) or widths (axis 1) with."""
+    shapes = program.shapes
+    sides = {shape[1 + axis] for shape in shapes if _is_image(shape)}
+    windows = [step for step in program.steps if isinstance(step.run, nn.Conv2d | _Pool)]
+    pools = [step.run for step in windows if isinstance(step.run, _Pool)]
+    alike = all(window_of(pool, 0) == window_of(pool, 1) for pool in pools)
+
+    def does(step: Step, ratio: Fraction) -> bool:
+        """Whether a window gives a map of the right size, and sees a part of it only."""
+        window, side = window_of(step.run, axis), int(shapes[step.operands[0]][1 + axis] * ratio)
+        seen = isinstance(step.run, nn.Conv2d) or (axis == 1 and alike) or side >= _reach(window) + 2
+        return seen and side_after(window, side) == step.shape[1 + axis] * ratio
+
+    for pixels in range(LEAST[axis], min(sides, default=0)):
+        ratio = Fraction(pixels, min(sides))
+        if all((side * ratio).denominator == 1 for side in sides) and all(does(step, ratio) for step in windows):
+            return ratio
+    return Fraction(1)
 
 
 def _is_image(shape: Shape) -> bool:
@@ -111,21 +123,12 @@ def _scales(step: Step, program: Program) -> bool:
     """Whether a step does the same to images of any size."""
     if not isinstance(step.run, nn.Module):
         return step.form in _OURS or step.form.startswith(_FORMS)
-    if isinstance(step.run, nn.LayerNorm) and len(program.shapes[step.operands[0]]) == 3:
+    if step.opaque or (isinstance(step.run, nn.LayerNorm) and len(program.shapes[step.operands[0]]) == 3):
         return False
-    return type(step.run) in _LAYERS
+    return type(step.run) in _LAYERS and not getattr(step.run, "ceil_mode", False)
 
 
-def _reach(pool: Any, axis: int) -> int:
-    """How far from its place a pool looks."""
-    kernel, padding, dilation = (_pair(getattr(pool, name, 1))[axis] for name in ("kernel_size", "padding", "dilation"))
+def _reach(window: Window) -> int:
+    """How far from its place a window looks."""
+    kernel, _, padding, dilation = window
     return max(padding, dilation * (kernel - 1) - padding)
-
-
-def _both_ways_alike(pool: Any) -> bool:
-    pairs = [_pair(getattr(pool, name, 1)) for name in ("kernel_size", "stride", "padding", "dilation")]
-    return all(one == other for one, other in pairs)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (int(value[0]), int(value[1])) if isinstance(value, tuple) else (int(value), int(value))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
-from nas.core.probe.layers import known
+from nas.core import modules
 from nas.core.probe.program import Program, Step, canonical, form_of, sum_form
 from nas.core.probe.states import states
 from nas.core.profile import InputSpec
@@ -35,7 +35,7 @@ class _Tracer(fx.Tracer):
     """Stops at modules whose weights we fill ourselves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return super().is_leaf_module(m, module_qualified_name) or m.__class__.__module__ == "nas.core.modules"
+        return super().is_leaf_module(m, module_qualified_name) or type(m).__module__ == modules.__name__
 
 
 class _FollowError(Exception):
@@ -61,15 +61,17 @@ def followed(thing: Callable[..., Any], inputs: Sequence[InputSpec]) -> tuple[in
 
 
 def _of_callable(thing: Callable[..., Any], operands: Sequence[Tensor]) -> Program | None:
-    modules = list(thing.modules()) if isinstance(thing, nn.Module) else []
-    if any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules):
+    inner = list(thing.modules()) if isinstance(thing, nn.Module) else []
+    if any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in inner):
         return None
-    held = Counter(id(w) for m in modules for w in m._parameters.values() if w is not None)
+    held = Counter(id(w) for m in inner for w in m._parameters.values() if w is not None)
     if any(count > 1 for count in held.values()):
         return None  # weights that two layers share
     before = states()
     try:
         graph = thing.graph if isinstance(thing, fx.GraphModule) else _Tracer().trace(thing)
+        if not isinstance(thing, fx.GraphModule) and str(_Tracer().trace(thing)) != str(graph):
+            return None  # something in it is another number each time
         root = thing if isinstance(thing, nn.Module) else nn.Module()
         program = _followed(graph, root, operands)
     except Exception:  # as above
@@ -133,8 +135,7 @@ def _of_layer(layer: nn.Module, node: fx.Node, place: dict[fx.Node, int]) -> Ste
         if not _alone(node):
             raise _FollowError
         layer.inplace = False  # type: ignore[assignment]
-    weighted = known(layer) or any(True for _ in layer.parameters())
-    return Step(layer, form_of(layer) if weighted else repr(layer), tuple(place[n] for n in node.args), ())  # type: ignore[index]
+    return Step(layer, form_of(layer), tuple(place[n] for n in node.args), ())  # type: ignore[index]
 
 
 def _of_function(node: fx.Node, place: dict[fx.Node, int]) -> Step:
@@ -147,6 +148,8 @@ def _of_function(node: fx.Node, place: dict[fx.Node, int]) -> Step:
     merge = _SUMS.get(target) if callable(target) else None
     if merge is not None and len(node.args) == len(found) == 2 and not node.kwargs:
         return Step(lambda *given: reduce(merge, given), sum_form(merge), operands, (), commutes=True)
+    if getattr(target, "__module__", "") == modules.__name__:
+        return Step(target, target.__name__, operands, (), commutes=target is modules.mean)
     name = target if isinstance(target, str) else target.__name__
     if (name.endswith("_") and not name.startswith("_")) or target in _IN_PLACE or node.kwargs.get("inplace"):
         raise _FollowError
