@@ -41,13 +41,13 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> Ten
     else:
         windows = functional.unfold(x, like.kernel_size, like.dilation, like.padding, like.stride)  # type: ignore[arg-type]  # (N, C*k*k, L)
     if groups == 1:
-        out = weight.view(wide, -1) @ windows  # (N, O, L)
+        out = weight.reshape(wide, -1) @ windows  # (N, O, L)
     elif groups == wide == channels:
-        out = (windows.view(count, wide, -1, pixels) * weight.view(wide, -1, 1)).sum(2)  # (N, C, L)
+        out = (windows.reshape(count, wide, -1, pixels) * weight.reshape(wide, -1, 1)).sum(2)  # (N, C, L)
     else:
         grouped = windows.reshape(count, groups, -1, pixels)  # (N, G, C/G*k*k, L)
-        out = weight.view(groups, wide // groups, -1) @ grouped  # (N, G, O/G, L)
-    out = out.view(count, wide, out_height, out_width)
+        out = weight.reshape(groups, wide // groups, -1) @ grouped  # (N, G, O/G, L)
+    out = out.reshape(count, wide, out_height, out_width)
     return out if bias is None else out + bias.view(-1, 1, 1)
 
 

@@ -125,7 +125,8 @@ def _scales(step: Step, program: Program) -> bool:
         return step.form in _OURS or step.form.startswith(_FORMS)
     if step.opaque or (isinstance(step.run, nn.LayerNorm) and len(program.shapes[step.operands[0]]) == 3):
         return False
-    return type(step.run) in _LAYERS and not getattr(step.run, "ceil_mode", False)
+    absolute = isinstance(step.run, nn.Upsample) and step.run.size is not None
+    return type(step.run) in _LAYERS and not absolute and not getattr(step.run, "ceil_mode", False)
 
 
 def _reach(window: Window) -> int:
