@@ -10,22 +10,27 @@
 from __future__ import annotations
 
 import reprlib
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
-from weakref import WeakValueDictionary
 
 from nas.core.errors import GraphError
 from nas.core.graph import Graph, Node, chain, check_name
 from nas.core.subsets import Subsets
 from nas.core.values import EMPTY, FrozenDict, Value, frozen
 
-_SHARED: WeakValueDictionary[Graph, Graph] = WeakValueDictionary()
+_SHARED: weakref.WeakKeyDictionary[Graph, weakref.ref[Graph]] = weakref.WeakKeyDictionary()
 
 
 def whole(graph: Graph) -> Piece:
     """A graph as a piece. Equal graphs are one object while one is in use, so what is known of it is known at once."""
-    return Piece(_SHARED.setdefault(graph, graph), EMPTY)
+    known = _SHARED.get(graph)
+    shared = known() if known is not None else None
+    if shared is None:
+        shared = graph
+        _SHARED[graph] = weakref.ref(graph)  # weak on both sides: a graph that is its own key would never be forgotten
+    return Piece(shared, EMPTY)
 
 
 class Piece(NamedTuple):

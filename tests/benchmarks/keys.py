@@ -32,7 +32,7 @@ from search_spaces.nas_bench_201 import nas_bench_201
 
 DATA = Path(os.environ.get("ESPALIER_DATA") or Path(__file__).parents[3] / "shared" / "data")
 BATCH = 1000
-HASHED = 20
+HASHED = 10
 """Graphs of a batch that networkx hashes: a share is enough, as it is slow."""
 
 
