@@ -36,7 +36,7 @@ BETA = 0.9
 def temperature(progress: float, sets: int) -> float:
     """From 1 at the start of training to 1 / (100 M) at its end, linearly.
 
-    >>> temperature(0.0, 4), temperature(1.0, 4)
+    >>> temperature(0.0, 4), round(temperature(1.0, 4), 6)
     (1.0, 0.0025)
     """
     return 1.0 + min(1.0, progress) * (1.0 / (100 * sets) - 1.0)

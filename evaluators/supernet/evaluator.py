@@ -73,7 +73,8 @@ class SupernetEvaluator(Train):
         self._number("fine_tune", below=1.0 + 1e-9)
         self._number("fine_tune_lr", above=0.0)
         self._number("memory_gib", above=0.0)
-        if self.rule.average and not getattr(self.sharing, "experts", 1) > 1:
+        parts = (self.sharing, self.norms, self.rule)  # made now, so that what is wrong is said now
+        if self.rule.average and not getattr(parts[0], "experts", 1) > 1:
             raise RecipeError(
                 f"supernet: training average is {self.rule.average:g}, but weights {_name(self.weights)!r} have no "
                 "experts to average; use weights {name: mixture, experts: 2 or more}, or leave average out"

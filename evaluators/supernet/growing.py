@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
+from evaluators.training.loop import make_optimizer
 from nas.core.supernet.bank import Bank
 from nas.core.supernet.forms import Axis
 from nas.core.supernet.network import Supernet
+
+if TYPE_CHECKING:
+    from evaluators.train import Train
 
 Axes: TypeAlias = "dict[str, tuple[Axis, ...]]"
 """Name of a parameter → its axes."""
@@ -27,6 +31,18 @@ def _all(supernet: Supernet) -> list[tuple[str, Bank, str, str]]:
         bank = supernet.bank(number)
         found += [(f"banks.{number}.{key}:{name}", bank, key, name) for key in bank.most for name in bank.most[key]]
     return found
+
+
+def optimizer_of(supernet: Supernet, settings: Train, device: str) -> torch.optim.Optimizer:
+    """A new optimizer. SGD's momenta begin as zeros, which comes to the same as none.
+
+    torch's fused SGD cannot take weights that meet their first gradient later than others.
+    """
+    optimizer = make_optimizer(supernet, settings, device)
+    if settings.optimizer == "sgd" and settings.momentum > 0:
+        for parameter in supernet.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def moved(

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from evaluators.supernet import checkpoint
 from evaluators.supernet.balance import Assignment
 from evaluators.supernet.experts import diagnostics, share
-from evaluators.supernet.growing import Axes, axes_of, moved
+from evaluators.supernet.growing import Axes, axes_of, moved, optimizer_of
 from evaluators.training.augment import Augmentation
 from evaluators.training.batches import Batches
-from evaluators.training.loop import LOOK_EVERY, Clock, Losses, amp_dtype, casting, make_optimizer, rate, total_loss
+from evaluators.training.loop import LOOK_EVERY, Clock, Losses, amp_dtype, casting, rate, total_loss
 from nas.core.errors import EvaluationError
 from nas.core.records import Budget, Candidate
 from nas.core.seeds import derive
@@ -72,7 +72,7 @@ class Training:
         self._losses = Losses(1 if device == "cpu" else LOOK_EVERY, self._per_epoch)
         self._amp = casting(amp_dtype(settings, device), device)
         self._augment = Augmentation.parse(settings.augment)
-        self.optimizer = make_optimizer(supernet, settings, device)
+        self.optimizer = optimizer_of(supernet, settings, device)
         self._axes: Axes = axes_of(supernet)
         self._versions = self._now()
 
@@ -200,7 +200,7 @@ class Training:
             if self._now() != before:
                 self.grown.append(dict(candidate.decisions))
         if self._now() != self._versions:
-            fresh = make_optimizer(self.supernet, self.settings, self.device)
+            fresh = optimizer_of(self.supernet, self.settings, self.device)
             self.optimizer = moved(self.supernet, self.optimizer, fresh, known, self._axes)
             self._axes, self._versions = axes_of(self.supernet), self._now()
 
@@ -249,7 +249,7 @@ class Training:
                                   "written by another version: remove it to train the supernet anew")  # fmt: skip
         for name, tensor in here.items():
             tensor.copy_(there[name])
-        self.optimizer = make_optimizer(self.supernet, self.settings, self.device)
+        self.optimizer = optimizer_of(self.supernet, self.settings, self.device)
         parameters = dict(self.supernet.named_parameters())
         for title, tensor in tensors.items():
             kind, _, rest = title.partition("|")

@@ -164,9 +164,9 @@ def test_a_loss_that_is_not_finite_fails_with_step_and_epoch():
 
 
 def test_a_loss_found_late_still_names_its_step():
-    from evaluators.training.loop import _Losses
+    from evaluators.training.loop import Losses
 
-    losses = _Losses(every=64, per_epoch=10)
+    losses = Losses(every=64, per_epoch=10)
     for step in range(1, 24):
         losses.add(torch.tensor(float("nan") if step == 17 else 1.0), step)
     with pytest.raises(EvaluationError, match=r"nan at step 17 \(epoch 2\)"):

@@ -1,14 +1,15 @@
 """The largest and the smallest network of a space, and networks that together use all of it.
 
 What is larger: of values the greater number, of repeats the more, of subsets the one with more members, of optional
-parts the one that is there. Structures have no such order: they are told apart by the multiply-adds of the network.
+parts the one that is there. Structures, and subsets with as many members, have no such order: they are told apart by
+the multiply-adds of the network.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import combinations, islice
 
 from nas.core.errors import RecipeError
 from nas.core.profile import profile
@@ -17,7 +18,7 @@ from nas.core.seeds import generator
 from nas.core.space import Space
 from nas.core.subsets import Subsets
 from nas.core.values import Value
-from nas.core.walk import Choice, place_of
+from nas.core.walk import Choice
 
 TRIES = 2000
 """Most networks that are compared for an extreme one; the choices that are left then keep their first option."""
@@ -76,8 +77,8 @@ def _draws(seed: int, purpose: str, number: int) -> Callable[[int], random.Rando
 def largest(space: Space) -> Candidate:
     """The largest network: every choice with an order at its end, then the structures with most multiply-adds.
 
-    Structures are settled one after another, in one pass in the order of deciding, with the rest as it is. Candidates
-    that are no networks are left out.
+    Structures, and which members the subsets have, are settled one after another, in one pass in the order of deciding,
+    with the rest as it is. Candidates that are no networks are left out.
     """
     return _extreme(space, -1)
 
@@ -103,12 +104,12 @@ def _extreme(space: Space, end: int) -> Candidate:
     settled: set[str] = set()
     tries = 0
     while tries < TRIES:
-        choice = _next(space, best, settled, lambda choice: stuck or ordered(choice) is None)
+        choice = _next(space, best, settled, lambda choice: stuck or choice.kind == "subset" or not ordered(choice))
         if choice is None:
             break
         settled.add(choice.address)
         fixed, most = best.decisions, size(best)
-        for option in _shown(choice):
+        for option in _shown(choice) if stuck else _alike(choice, end):
             tries += 1
             other = space.decide(_taking({choice.address: option}, fixed, usual))
             if space.trouble(other) is None and size(other) > most:
@@ -127,6 +128,14 @@ def _next(space: Space, candidate: Candidate, settled: set[str], wanted: Callabl
 
     space.decide(take)
     return found[0] if found else None
+
+
+def _alike(choice: Choice, end: int) -> list[Value]:
+    """All options; of a subset those with most or fewest members."""
+    if isinstance(choice.options, Subsets):
+        size = choice.options.at_most if end else choice.options.at_least
+        return list(islice(combinations(choice.options.labels, size), 64))
+    return _shown(choice)
 
 
 def _taking(
@@ -210,8 +219,3 @@ def _with(options: Subsets, held: Value, label: str) -> Value:
     members = [name for name in (held if isinstance(held, tuple) else ()) if name != label]
     members = [*members[: options.at_most - 1], label]
     return tuple(name for name in options.labels if name in members)
-
-
-def position(choice: Choice, option: Value) -> int:
-    """The place of an option among the ordered ones."""
-    return place_of(ordered(choice) or (), option)
