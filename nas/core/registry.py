@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from nas.core.errors import RecipeError, RegistryError, nearest
@@ -64,7 +65,10 @@ def made(kind: str, given: Any) -> Any:
                 f"{kind} {name!r} is ready made and takes no fields; {next(iter(fields))!r} cannot be set"
             )
         return part
-    legal = inspect.signature(part).parameters
+    try:
+        legal = inspect.signature(part).parameters
+    except ValueError:  # written in C, which does not say
+        legal = MappingProxyType({})
     for field, value in fields.items():
         if field not in legal:
             raise RecipeError(f"{kind} {name!r} has no field {field!r} (given: {value!r}); {nearest(field, legal)}")

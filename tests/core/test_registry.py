@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas.core import registry
-from nas.core.errors import RegistryError
+from nas.core.errors import RecipeError, RegistryError
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +60,24 @@ def test_unknown_names_and_kinds_are_refused_with_near_ones() -> None:
     for wrong in (lambda: registry.get("stratgy", "nsga2"), lambda: registry.register("stratgy", "a")):
         with pytest.raises(RegistryError, match=r"part of kind 'stratgy'; did you mean 'strategy'"):
             wrong()
+
+
+def test_parts_inside_parts_are_made_of_names_mappings_and_themselves() -> None:
+    @registry.register("weights", "mine")
+    class Mine:
+        def __init__(self, size: int, depth: int = 1) -> None:
+            self.given = (size, depth)
+
+    part = Mine(1)
+    assert registry.made("weights", part) is part
+    assert registry.made("weights", {"name": "mine", "size": 2}).given == (2, 1)
+    assert type(registry.made("weights", "collections:OrderedDict")).__name__ == "OrderedDict"
+    for given, told in (
+        ({"size": 2}, "has no 'name'; legal: 'mine'"),
+        ({"name": "mine", "size": 1, "depht": 3}, "no field 'depht' .*did you mean 'depth'"),
+        ("mine", "needs the field 'size'"),
+    ):
+        with pytest.raises(RecipeError, match=told):
+            registry.made("weights", given)
+    with pytest.raises(RegistryError, match="did you mean 'mine'"):
+        registry.made("weights", "mien")
