@@ -28,6 +28,7 @@ from nas.core.records import (
     losses,
 )
 from nas.core.roles import Cache, Done, Evaluator, Executor, Job, Store, Strategy
+from nas.core.seeds import derive
 from nas.engine.asking import Asking, short
 from nas.engine.checks import MOST, whole
 from nas.engine.feasibility import Cost, Feasibility, verdict
@@ -85,7 +86,8 @@ class Controller:
     keep: 'front' deletes the weights of trials that are dominated, 'all' keeps them.
     reuse: when a candidate counts as known; None evaluates every proposal. By function needs `space`.
     cache: measurements that are shared with other runs.
-    on_event: is told of progress. on_remark: is told, in a line, of what goes wrong beside the search.
+    on_event: is told of progress. on_prepare: is told how far the evaluator is that is got ready before the search.
+    on_remark: is told, in a line, of what goes wrong beside the search.
     """
 
     strategy: Strategy
@@ -108,6 +110,7 @@ class Controller:
     reuse: Reuse | None = field(default_factory=Reuse)
     cache: Cache | None = None
     on_event: Callable[[Event], None] | None = None
+    on_prepare: Callable[[Mapping[str, float]], None] | None = None
     on_remark: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
@@ -126,7 +129,8 @@ class Controller:
             raise RecipeError(f"keep is {self.keep!r}; {nearest(self.keep, KEEP)}")
         if self.hours is not None and not self.hours > 0:
             raise RecipeError(f"hours is {self.hours!r}; expected a number above 0, or none for no limit")
-        if getattr(self.evaluator, "writes_files", False) and self.folder is None:
+        files = getattr(self.evaluator, "writes_files", False) or getattr(self.evaluator, "prepares", False)
+        if files and self.folder is None:
             raise RecipeError(f"evaluator {type(self.evaluator).__name__} writes files; give the controller a folder")
         if self.reuse is not None and self.reuse.functional and self.space is None:
             raise RecipeError("reuse by function needs the space, which says what networks take; give it")
@@ -140,6 +144,7 @@ class Controller:
         with Interrupts() as interrupts:
             session = _Session(self, interrupts)
             try:
+                self._prepare()
                 self.executor.start(self.evaluator)
                 interrupts.listen()  # Ray sets a handler of its own when it starts
                 reason = session.search()
@@ -150,6 +155,21 @@ class Controller:
             finally:
                 self.executor.close()
             return session.end(reason)
+
+    def _prepare(self) -> None:
+        """Let the evaluator get ready, where it asks for it: before it is sent to workers, and anew on resume."""
+        if getattr(self.evaluator, "prepares", False):
+            assert self.folder is not None  # checked above
+            self.evaluator.prepare(  # type: ignore[attr-defined]
+                self.folder / PREPARED, derive(self.seed, "prepare"), self.on_prepare
+            )
+            for text in getattr(self.evaluator, "warnings", ()):
+                if self.on_remark is not None:
+                    self.on_remark(text)
+
+
+PREPARED = "prepared"
+"""Where, in a run's folder, an evaluator keeps what it got ready."""
 
 
 @dataclass
@@ -310,9 +330,7 @@ class _Session:
         return self._trial(flight, status, None if status is Status.FAILED else measurement, done, reason)
 
     def _reuse(self, flight: Flight, told: Told) -> None:
-        trial = self._trial(flight, told.status, told.measurement, reason=told.reason)
-        known = told.known
-        self._record(flight, replace(trial, source="cache", reuses=known.trial, hit=told.hit, origin=known.run))
+        self._record(flight, self._trial(flight, told.status, told.measurement, reason=told.reason, told=told))
 
     def _trial(
         self,
@@ -321,6 +339,7 @@ class _Session:
         measurement: Measurement | None,
         done: Done | None = None,
         reason: str = "",
+        told: Told | None = None,
     ) -> Trial:
         return Trial(
             flight.id,
@@ -330,10 +349,14 @@ class _Session:
             measurement,
             stage=flight.stage,
             of=flight.of,
+            source="cache" if told else "evaluated",
+            reuses=told.known.trial if told else None,
             reason=reason,
             traceback=done.traceback if done else "",
             keys=flight.keys,
             seconds=done.seconds if done else 0.0,
+            hit=told.hit if told else "",
+            origin=told.known.run if told else "",
         )
 
     # ---- recording -----------------------------------------------------------------------------------------------

@@ -107,7 +107,9 @@ class _Class:
 
     def kind(self, keys: Mapping[str, str]) -> str:
         """The cheapest kind of key by which a candidate was seen before in this class."""
-        return next((kind for kind in ("decisions", "graph") if keys[kind] in self.seen), "functional")
+        if keys["decisions"] in self.seen:
+            return "decisions"
+        return "graph" if keys["graph"] in self.seen else "functional"
 
 
 class Classes:
