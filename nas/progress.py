@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +122,26 @@ class Show:
             self.shown = now
             total = f"/{self.trials}" if self.trials else ""
             self.console.print(f"{self.seen}{total} trials, {self._note(now)}", markup=False, highlight=False)
+
+    def prepare(self, row: Mapping[str, float]) -> None:
+        """How far the evaluator is that is got ready before the search: `epoch` of `epochs`, and other numbers."""
+        now = time.monotonic()
+        epoch, epochs = row.get("epoch", 0.0), row.get("epochs", 0.0)
+        shown = {name: value for name, value in row.items() if name in ("train_loss", "gate_entropy", "expert_cosine")}
+        told = ", ".join(f"{name} {value:.3g}" for name, value in shown.items())
+        left = ""
+        if epoch > 0 and "seconds" in row:
+            left = f"{', ' if told else ''}{clock(row['seconds'] * (epochs - epoch) / epoch)} left"
+        self.began = now  # the rate is that of the trials
+        if self.progress is not None:
+            total, done = self.trials, epoch >= epochs
+            self.progress.update(
+                self.task, description="search" if done else "supernet", total=total if done else round(epochs),
+                completed=0 if done else int(epoch), note="starting" if done else f"{told}{left}",
+            )  # fmt: skip
+        elif now - self.shown >= EVERY_SECONDS or epoch >= epochs:
+            self.shown = now
+            self.console.print(f"supernet: epoch {epoch:.1f}/{epochs:g}, {told}{left}", markup=False, highlight=False)
 
     def _finalist(self, trial: Trial) -> None:
         names = [objective.name for objective in self.standing.objectives]

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas import caching, runfolder
 from nas.core.errors import NASError, RecipeError, StoreError
@@ -31,7 +31,10 @@ from nas.recipe import Source, change, parse, read
 if TYPE_CHECKING:
     from nas.core.roles import Cache
     from nas.engine.controller import Event, Outcome
+    from nas.progress import Show
     from results.run import Run
+
+T = TypeVar("T")
 
 CHANGEABLE = ("budget", "finalists", "executor", "name", "keep", "data", "cache")
 """Keys of a recipe that may change between the sessions of a run: none of them changes which trials are proposed.
@@ -203,17 +206,31 @@ class Session:
         """Whether the run has begun before."""
         return self.facts is not None
 
-    def run(self, on_event: Callable[[Event], None] | None = None, *, progress: bool = False) -> Run:
+    def run(
+        self,
+        on_event: Callable[[Event], None] | None = None,
+        on_prepare: Callable[[Mapping[str, float]], None] | None = None,
+        *,
+        progress: bool = False,
+    ) -> Run:
         """Search, write the report and the best network, and return the run.
+
+        on_event: is told each trial. on_prepare: is told how far an evaluator is that gets ready before the search.
 
         Raises: StoreError when the run cannot be written, or its trials are not those that are proposed now.
         """
         plan = self.plan
         shared = caching.open_cache(plan.cache.at, self.remarks.append)  # first: nothing is written where it is refused
-        with contextlib.closing(shared) if shared is not None else contextlib.nullcontext():
-            return self._run(shared, on_event, progress)
+        closing = contextlib.closing(shared) if shared is not None else contextlib.nullcontext()
+        with closing, self._showing(progress) as show:
+            return self._run(shared, _both(show, on_event), _both(show and show.prepare, on_prepare))
 
-    def _run(self, shared: Cache | None, on_event: Callable[[Event], None] | None, progress: bool) -> Run:
+    def _run(
+        self,
+        shared: Cache | None,
+        on_event: Callable[[Event], None] | None,
+        on_prepare: Callable[[Mapping[str, float]], None] | None,
+    ) -> Run:
         import results.store
         from nas.engine.controller import Controller
 
@@ -227,7 +244,7 @@ class Session:
         else:
             store = results.store.SqlStore.open(folder)
             runfolder.write_recipe(folder, plan.resolved(), self.facts.get("code", {}), self.facts.get("directory", ""))
-        with store, self._showing(on_event, progress) as told, _in((self.facts or {}).get("directory")):
+        with store, _in((self.facts or {}).get("directory")):
             store.note("recipe", plan.resolved())
             store.note("stop_reason", "")
             controller = Controller(
@@ -250,7 +267,8 @@ class Session:
                 keep=plan.recipe.keep,
                 reuse=plan.cache.reuse,
                 cache=shared,
-                on_event=told,
+                on_event=on_event,
+                on_prepare=on_prepare,
                 on_remark=self.remarks.append,
             )
             self.outcome = controller.run()
@@ -284,9 +302,9 @@ class Session:
         return other
 
     @contextlib.contextmanager
-    def _showing(self, on_event: Callable[[Event], None] | None, progress: bool) -> Iterator[Any]:
+    def _showing(self, progress: bool) -> Iterator[Show | None]:
         if not progress:
-            yield on_event
+            yield None
             return
         from rich.console import Console
 
@@ -295,7 +313,19 @@ class Session:
         budget = self.plan.recipe.budget
         top = self.plan.finalists[0] if self.plan.finalists else 0
         with Show(Console(stderr=True), self.plan.objectives, budget.trials, budget.hours, top) as show:
-            yield lambda event: [hear(event) for hear in (show, on_event) if hear is not None]
+            yield show
+
+
+def _both(first: Callable[[T], None] | None, second: Callable[[T], None] | None) -> Callable[[T], None] | None:
+    """A function that tells both, or the one that is there."""
+    if first is None or second is None:
+        return first or second
+
+    def tell(what: T) -> None:
+        first(what)
+        second(what)
+
+    return tell
 
 
 def best_of(run: Run) -> Trial | None:

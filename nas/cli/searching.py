@@ -34,7 +34,7 @@ def _run(output: Output, session: running.Session, folder: Path, json: bool) -> 
     top = plan.finalists[0] if plan.finalists else 0
     began = time.monotonic()
     with Show(output.err, plan.objectives, plan.recipe.budget.trials, plan.recipe.budget.hours, top) as show:
-        run = session.run(show)
+        run = session.run(show, show.prepare)
     outcome = session.outcome
     assert outcome is not None
     output.say(

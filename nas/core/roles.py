@@ -38,7 +38,10 @@ class Evaluator(Protocol):
     `writes_files = True` when `evaluate` takes a keyword `folder` (a Path) and leaves `weights.safetensors` there;
     `knows_stage = True` when `evaluate` takes a keyword `stage` ('search' or 'finalist': only finalists are tested);
     `reports = True` when `evaluate` takes a keyword `report`, a function to be called with one mapping per epoch, so
-    that an executor's scheduler may stop it early; `default_budget`, a `Budget`.
+    that an executor's scheduler may stop it early; `default_budget`, a `Budget`; `prepares = True` when it has a method
+    `prepare(folder, seed, report)`, called once before the first evaluation and again on resume, which may take long,
+    keeps what it makes in `folder` (a Path) and tells how far it is by calling `report` (or None) with a mapping of
+    numbers such as `epoch` and `epochs`.
     """
 
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:
