@@ -39,8 +39,8 @@ from tests.benchmarks.dedup import ACCURACY, BENCHES, PARAMS, Bench, interval
 
 EVALUATION_SECONDS = 60.0
 PROPOSALS = 500
-LONG = 1500
-EVALUATIONS = 300
+LONG = 1000
+EVALUATIONS = 200
 SIGMAS = (0.3, 1.0)
 POLICIES: Mapping[str, Reuse | None] = {
     "none": None,
@@ -150,7 +150,7 @@ def noise(name: str, seeds: int) -> dict[str, Any]:
     for sigma in SIGMAS:
         rows: dict[str, dict[str, list[dict[str, float]]]] = {}
         for policy, reuse in POLICIES.items():
-            rows[policy] = {"after 500 proposals": [], "after 300 evaluations": []}
+            rows[policy] = {"after 500 proposals": [], "after 200 evaluations": []}
             for seed in range(seeds):
                 strategy = Evolution(space=bench.space, objectives=(ACCURACY,), seed=seed, tries=0)
                 evaluator = Truth(bench, truth, sigma, seed)
@@ -158,7 +158,7 @@ def noise(name: str, seeds: int) -> dict[str, Any]:
                 rows[policy]["after 500 proposals"].append(incumbent(trials[:PROPOSALS], truth))
                 done = paid(trials)
                 last = done[EVALUATIONS - 1].id + 1 if len(done) >= EVALUATIONS else len(trials)
-                rows[policy]["after 300 evaluations"].append(incumbent(trials[:last], truth))
+                rows[policy]["after 200 evaluations"].append(incumbent(trials[:last], truth))
         found[f"sigma {sigma}"] = {
             policy: {
                 when: {
