@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ import torch
 import nas
 from nas.cli import main
 from nas.loading import load
-from nas.recipe import KEYS, parse, parse_yaml
+from nas.plan import make_plan
+from nas.recipe import KEYS, Source, parse, parse_yaml
 from nas.testing import Agreement, small_space
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
@@ -31,9 +33,27 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_recipe() -> None:
-    (text,) = blocks("yaml")
+    (text,) = blocks("yaml", "photos/")
     recipe = parse(parse_yaml(text, "README")[0])
     assert recipe.constraints == {"params": "<= 200000"}
+
+
+def test_the_recipe_of_a_supernet() -> None:
+    (text,) = blocks("yaml", "supernet")
+    given = parse_yaml(text, "README")[0]
+    plan = make_plan(parse({**given, "evaluator": {**given["evaluator"], "epochs": 1}}), Source())
+    assert type(plan.evaluator.sharing).__name__ == "Mixture"
+    assert type(plan.evaluator.norms).__name__ == "Shadow"
+    assert type(plan.evaluator.rule).__name__ == "Sandwich"
+
+
+def test_a_supernet_from_python() -> None:
+    (text,) = blocks("python", "Supernet(space")
+    names: dict[str, Any] = {}
+    exec(text, names)
+    supernet, network, candidate = names["supernet"].eval(), names["network"].eval(), names["candidate"]
+    x = torch.randn(3, 1, 8, 8)
+    torch.testing.assert_close(network(x), supernet(candidate, x), rtol=0, atol=0)
 
 
 def test_every_key_of_a_recipe_is_told() -> None:
