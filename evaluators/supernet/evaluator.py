@@ -20,12 +20,12 @@ from nas.core.registry import made, names, register
 from nas.core.space import Space
 
 if TYPE_CHECKING:
-    from evaluators.supernet.trained import Trained
+    from evaluators.supernet.trained import TrainedSupernet
 
 NUMBERS = 1
 """Raised when training or measuring changes in a way that changes the numbers."""
 
-AFTER = ("fine_tune", "fine_tune_lr", "memory_gib", "keep", "device")
+AFTER = ("fine_tune", "fine_tune_lr", "hopeless", "memory_gib", "keep", "device")
 """Fields that a trained supernet does not depend on."""
 
 WAYS = ("inherited", "tuned", "scratch")
@@ -44,6 +44,8 @@ class SupernetEvaluator(Train):
         of finalists.
     fine_tune: which share of a finalist's budget its inherited weights are trained for, at `fine_tune_lr` times lr; 0:
         they are not. keep: which epoch of a finalist's trainings is taken.
+    hopeless: a candidate whose accuracy, in percent, is below this on the first quarter of the validation part is not
+        measured on the rest; 0: all are.
     memory_gib: a supernet whose training would take more for its weights is refused.
 
     `prepare` trains it, or takes up what was trained. In the search a candidate's numbers are those of the validation
@@ -57,6 +59,7 @@ class SupernetEvaluator(Train):
     epochs: float = 20
     fine_tune: float = 0.25
     fine_tune_lr: float = 0.3
+    hopeless: float = 0.0
     memory_gib: float = 8.0
     space: Any = field(kw_only=True)
 
@@ -72,6 +75,7 @@ class SupernetEvaluator(Train):
             raise RecipeError(f"supernet: space is {self.space!r}; expected a Space")
         self._number("fine_tune", below=1.0 + 1e-9)
         self._number("fine_tune_lr", above=0.0)
+        self._number("hopeless", below=100.0)
         self._number("memory_gib", above=0.0)
         parts = (self.sharing, self.norms, self.rule)  # made now, so that what is wrong is said now
         if self.rule.average and not getattr(parts[0], "experts", 1) > 1:
@@ -148,7 +152,7 @@ class SupernetEvaluator(Train):
         return measure_finalist(trained, candidate, budget, seed, folder)
 
     @property
-    def trained(self) -> Trained:
+    def trained(self) -> TrainedSupernet:
         """The trained supernet; in another process than the one that prepared it, read from its checkpoint.
 
         Raises: EvaluationError where nothing was prepared.
@@ -162,7 +166,7 @@ class SupernetEvaluator(Train):
             from evaluators.supernet.trained import reopen
 
             object.__setattr__(self, "_trained", reopen(self, *self._place))  # type: ignore[attr-defined]
-        found: Trained = self._trained  # type: ignore[attr-defined]
+        found: TrainedSupernet = self._trained  # type: ignore[attr-defined]
         return found
 
     @property
@@ -173,7 +177,7 @@ class SupernetEvaluator(Train):
     def metrics(self) -> Iterable[Metric]:
         """Accuracies are percent. Those of the test part, and those by way of training, are there for finalists."""
         parts = [f"{part}_{kind}" for part in ("val", "test") for kind in ("accuracy", "loss")]
-        by_way = [f"{part}_{kind}_{way}" for way in WAYS for part in ("val", "test") for kind in ("accuracy", "loss")]
+        by_way = [f"{part}_accuracy_{way}" for way in WAYS for part in ("val", "test")]
         tasks = self.data.tasks if len(self.data.tasks) > 1 else ()
         by_task = [f"{part}_accuracy_{task}" for part in ("val", "test") for task in tasks]
         return [metric(name) for name in [*parts, *by_way, *by_task]]

@@ -15,11 +15,11 @@ from evaluators.training.weights import NAME
 from nas.core.records import Budget, Candidate, Measurement
 
 if TYPE_CHECKING:
-    from evaluators.supernet.trained import Trained
+    from evaluators.supernet.trained import TrainedSupernet
 
 
 def measure_finalist(
-    trained: Trained, candidate: Candidate, budget: Budget, seed: int, folder: Path | None
+    trained: TrainedSupernet, candidate: Candidate, budget: Budget, seed: int, folder: Path | None
 ) -> Measurement:
     """Measure a finalist on the validation and test part.
 

@@ -74,7 +74,7 @@ class Training:
         self._augment = Augmentation.parse(settings.augment)
         self.optimizer = optimizer_of(supernet, settings, device)
         self._axes: Axes = axes_of(supernet)
-        self._versions = self._now()
+        self._versions = self.versions
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
 
@@ -188,21 +188,23 @@ class Training:
 
     # ---- growing -----------------------------------------------------------------------------------------------------
 
-    def _now(self) -> list[int]:
+    @property
+    def versions(self) -> list[int]:
+        """Rise when tensors grow."""
         return [bank.version for bank in self.supernet.banks]  # type: ignore[misc]
 
     def make_room(self, candidates: Sequence[Candidate]) -> None:
         """Make room for candidates; where a tensor grows, what the optimizer knows of it goes along, padded."""
         known = dict(self.supernet.named_parameters())
         for candidate in candidates:
-            before = self._now()
+            before = self.versions
             self.supernet.plan(candidate)
-            if self._now() != before:
+            if self.versions != before:
                 self.grown.append(dict(candidate.decisions))
-        if self._now() != self._versions:
+        if self.versions != self._versions:
             fresh = optimizer_of(self.supernet, self.settings, self.device)
             self.optimizer = moved(self.supernet, self.optimizer, fresh, known, self._axes)
-            self._axes, self._versions = axes_of(self.supernet), self._now()
+            self._axes, self._versions = axes_of(self.supernet), self.versions
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 

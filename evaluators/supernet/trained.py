@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,23 +36,25 @@ WATCHED = 16
 
 def prepare(
     evaluator: SupernetEvaluator, folder: Path, seed: int, report: Callable[[Mapping[str, float]], object] | None
-) -> Trained:
+) -> TrainedSupernet:
     """Train a supernet, or go on from its last checkpoint. The global random state is left as it was."""
-    found = Trained(evaluator, folder, seed)
+    found = TrainedSupernet(evaluator, folder, seed)
     if not found.training.over:
         found.training.run(folder, report)
+    found.supernet = found.as_trained()
     return found
 
 
-def reopen(evaluator: SupernetEvaluator, folder: Path, seed: int) -> Trained:
+def reopen(evaluator: SupernetEvaluator, folder: Path, seed: int) -> TrainedSupernet:
     """The supernet that was trained in a folder. Raises EvaluationError where its training has not ended."""
-    found = Trained(evaluator, folder, seed)
+    found = TrainedSupernet(evaluator, folder, seed)
     if not found.training.over:
         raise EvaluationError(f"supernet: its training in {folder} has not ended; call prepare(folder, seed) first")
+    found.supernet = found.as_trained()
     return found
 
 
-class Trained:
+class TrainedSupernet:
     """A supernet with its training, as far as the checkpoint in `folder` says, ready to measure candidates."""
 
     def __init__(self, evaluator: SupernetEvaluator, folder: Path, seed: int) -> None:
@@ -95,20 +98,33 @@ class Trained:
     def measure(self, candidate: Candidate, split: str = "validation") -> Measurement:
         """Accuracy and loss with inherited weights."""
         began = time.perf_counter()
-        before = self._numbers()
         self.supernet.plan(candidate)
-        fresh = self._numbers() - before
+        fresh = self._fresh()
         which, norms = self.adjusted(candidate)
         subnet = Subnet(self.supernet, candidate, which, norms)
         prefix = {"validation": "val_", "test": "test_"}[split]
-        metrics = measure(subnet, self.part(split), prefix)
+        metrics, examples = self._measured(subnet, self.part(split), prefix)
         notes: dict[str, Any] = {"supernet_epochs": self.evaluator.epochs}
+        if examples < len(self.part(split)):
+            notes["hopeless_after"] = examples
         if self.assignment is not None:
             notes["set"] = which
         if fresh:  # so that what a later candidate inherits does not depend on who was asked before
             notes["untrained_weights"] = fresh
-            self._trim()
+            self.supernet = self.as_trained()
         return Measurement(metrics, time.perf_counter() - began, notes=notes | self._gates())
+
+    def _measured(self, subnet: Subnet, part: Batches, prefix: str) -> tuple[dict[str, float], int]:
+        """Metrics, and on how many examples: on a first quarter of them where that shows a candidate to be hopeless."""
+        look = len(part) // 4 if self.evaluator.hopeless and prefix == "val_" else 0
+        if not look:
+            return measure(subnet, part, prefix), len(part)
+        first = measure(subnet, part.between(0, look), prefix)
+        if first["val_accuracy"] < self.evaluator.hopeless:
+            return first, look
+        rest = measure(subnet, part.between(look, len(part)), prefix)
+        share = look / len(part)
+        return {name: share * first[name] + (1 - share) * rest[name] for name in first}, len(part)
 
     def _gates(self) -> dict[str, float]:
         last = self.training.curve[-1] if self.training.curve else {}
@@ -136,13 +152,23 @@ class Trained:
             self._gauging = [(part.some(index)[0],) for index in order[: count * size].split(size) if len(index) > 1]
         return self._gauging
 
-    def _numbers(self) -> int:
-        return sum(bank.numbers() for bank in self.supernet.banks)  # type: ignore[misc, operator]
+    def _fresh(self) -> int:
+        """How many weights were made since the training."""
+        if [bank.version for bank in self.supernet.banks] == self.training.versions:
+            return 0
+        new, old = (sum(p.numel() for p in net.parameters()) for net in (self.supernet, self.training.supernet))
+        return new - old
 
-    def _trim(self) -> None:
-        """Go back to the supernet as it was trained."""
-        fresh = reopen(self.evaluator, self.folder, self.seed)
-        self.supernet, self.training, self.assignment = fresh.supernet, fresh.training, fresh.assignment
+    def as_trained(self) -> Supernet:
+        """The supernet as it was trained, with room of its own to grow. The tensors are shared, so it is cheap.
+
+        What was trained is never measured on itself, so it stays as it is.
+        """
+        source = self.training.supernet
+        shared = [*source.parameters(), *source.buffers(), source.space, source.weights, source.statistics]
+        memo: dict[int, Any] = {id(thing): thing for thing in shared}
+        memo[id(source._plans)] = type(source._plans)()  # a plan holds for one supernet
+        return copy.deepcopy(source, memo)
 
 
 class Subnet(nn.Module):

@@ -9,6 +9,7 @@ Letters: N examples of the part, B of a batch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -38,6 +39,12 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self._x)
+
+    def between(self, start: int, stop: int) -> Batches:
+        """The examples from number `start` to before `stop`, as a part of their own, without a copy."""
+        view = copy.copy(self)
+        view._x, view._y = self._x[start:stop], {name: y[start:stop] for name, y in self._y.items()}
+        return view
 
     def in_order(self, size: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """All examples once, in order, in batches of `size`."""

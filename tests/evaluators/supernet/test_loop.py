@@ -11,7 +11,7 @@ from evaluators.supernet.balance import Assignment
 from evaluators.supernet.checkpoint import NAME
 from evaluators.supernet.loop import Training, answers, distillation
 from evaluators.supernet.rules import Rule, Sandwich, Sorted
-from evaluators.supernet.trained import Trained, prepare
+from evaluators.supernet.trained import TrainedSupernet, prepare
 from evaluators.training.batches import Batches
 from evaluators.training.loop import total_loss
 from nas.core.errors import EvaluationError, RecipeError
@@ -170,6 +170,14 @@ def test_only_the_set_that_is_trained_changes_and_its_moments(optimizer):
         assert any(name.startswith("optimizer") for name in changed)
 
 
+def test_one_set_is_plain_sharing_bit_by_bit(tmp_path):
+    one, plain = (
+        prepare(evaluator(rich_space(), weights=weights), tmp_path / str(n), 3, None).training
+        for n, weights in enumerate(({"name": "balanced", "sets": 1}, "elastic"))
+    )
+    assert equal(state(one), state(plain))
+
+
 def test_what_no_network_of_a_step_uses_stays_as_it_is():
     made = training(rich_space(), optimizer="adamw", weight_decay=0.5)
     x, y = batch(made)
@@ -307,7 +315,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(tmp_path):
 )
 def test_a_checkpoint_of_another_supernet_is_refused_naming_what_differs(other, told, tmp_path_factory, shared):
     with pytest.raises(RecipeError, match=told) as caught:
-        Trained(evaluator(**other), shared, 0)
+        TrainedSupernet(evaluator(**other), shared, 0)
     assert str(shared) in str(caught.value)
     assert str(caught.value).count(" was ") == 1
 
@@ -321,11 +329,11 @@ def shared(tmp_path_factory):
 
 def test_a_checkpoint_of_another_seed_is_refused(shared):
     with pytest.raises(RecipeError, match="seed was 0, now it is 1"):
-        Trained(evaluator(), shared, 1)
+        TrainedSupernet(evaluator(), shared, 1)
 
 
 def test_what_is_done_with_a_trained_supernet_may_change(shared):
-    assert Trained(evaluator(fine_tune=0.5, memory_gib=1), shared, 0).training.over
+    assert TrainedSupernet(evaluator(fine_tune=0.5, memory_gib=1), shared, 0).training.over
 
 
 @pytest.mark.parametrize("damage", ["{", "{}", '{"version": 1, "identity": {}}'])
@@ -333,7 +341,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one(damage, shared, tmp_path):
     shutil.copytree(shared, tmp_path / "copy")
     (tmp_path / "copy" / NAME).write_text(damage)
     with pytest.raises((EvaluationError, RecipeError), match=r"cannot be read|is of another supernet"):
-        Trained(evaluator(), tmp_path / "copy", 0)
+        TrainedSupernet(evaluator(), tmp_path / "copy", 0)
 
 
 def test_half_a_file_of_tensors_is_said_to_be_one(shared, tmp_path):
@@ -341,7 +349,7 @@ def test_half_a_file_of_tensors_is_said_to_be_one(shared, tmp_path):
     (file,) = (tmp_path / "copy").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(EvaluationError, match=r"cannot be read .*remove it"):
-        Trained(evaluator(), tmp_path / "copy", 0)
+        TrainedSupernet(evaluator(), tmp_path / "copy", 0)
 
 
 # ---- losses that are not finite --------------------------------------------------------------------------------------
@@ -358,7 +366,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_checkp
         prepare(made, tmp_path, 0, None)
     assert f"the checkpoint in {tmp_path} from before that is kept" in str(caught.value)
     assert json.loads((tmp_path / NAME).read_text())["step"] == 4
-    kept = Trained(made, tmp_path, 0).training
+    kept = TrainedSupernet(made, tmp_path, 0).training
     assert kept.steps == 4
     assert all(tensor.isfinite().all() for tensor in kept.tensors().values())
 
