@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.supernet.evaluator import SupernetEvaluator
-from evaluators.supernet.trained import Subnet, Trained
+from evaluators.supernet.trained import Subnet, TrainedSupernet
 from evaluators.train import Train
 from evaluators.training.loop import measure
 from nas.core.profile import profile
@@ -156,7 +156,7 @@ def _supernet(job: Job, folder: Path) -> dict[str, Any]:
     return found
 
 
-def accuracies(trained: Trained, candidate: Candidate) -> tuple[float, float, int]:
+def accuracies(trained: TrainedSupernet, candidate: Candidate) -> tuple[float, float, int]:
     """Validation accuracy in percent, with the statistics of the training and with its own; and its set of weights."""
     which, norms = trained.adjusted(candidate)
     part = trained.part("validation")
