@@ -75,8 +75,9 @@ def parse(space: Space, text: str) -> Candidate:
         counts = [int(count) for count in text.strip("[] ").split(",")]
     except ValueError:
         counts = []
-    if not counts or min(counts) < 1:
-        raise NotInSpaceError(
-            f"{text!r} is no network of resnet_pooling; expected blocks per resolution, as in [4,3,3]"
-        )
-    return space.decide({"body/pools": tuple(f"block{1 + after}" for after in accumulate(counts[:-1]))})
+    blocks = tuple(f"block{1 + after}" for after in accumulate(counts[:-1]))
+    if counts and min(counts) >= 1:
+        candidate = space.decide({"body/pools": blocks})
+        if spell(candidate.graph) == f"[{','.join(map(str, counts))}]":
+            return candidate
+    raise NotInSpaceError(f"{text!r} is no network of resnet_pooling; expected blocks per resolution, as in [4,3,3]")
