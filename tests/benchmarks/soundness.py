@@ -1,6 +1,6 @@
 """Are keys sound? Merges that are wrong, merges that are missed and why, measured on NAS-Bench-201, -101 and -Macro.
 
-    python -m tests.benchmarks.soundness --json tests/benchmarks/soundness.json      (one core, about 6 minutes)
+    python -m tests.benchmarks.soundness --json tests/benchmarks/soundness.json      (one core, about 8 minutes)
     python -m tests.benchmarks.soundness --whole-101                                 (and all 423,624 keys, 3 more)
 
 The judges (`tests/core/judge.py`, `judge_101.py`) share no code with the keys: they run cells in float64 and pair
@@ -294,7 +294,7 @@ def main() -> None:
     else:
         say(f"no tables in {DATA}: NAS-Bench-101 and the accuracies are left out")
     result["seconds"] = round(time.perf_counter() - BEGAN)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
+    text = json.dumps(result, indent=1, ensure_ascii=False, default=int)  # numpy's whole numbers
     print(text)
     if asked.json:
         asked.json.write_text(text + "\n")
