@@ -178,6 +178,21 @@ def test_one_set_is_plain_sharing_bit_by_bit(tmp_path):
     assert equal(state(one), state(plain))
 
 
+@pytest.mark.parametrize("routing", ["layer", "neuron"])
+def test_one_expert_is_trained_as_plain_sharing_is(routing):
+    fields = {"weight_decay": 0.5, "lr": 0.02}
+    plain = training(rich_space(), **fields)
+    mixed = training(rich_space(), weights={"name": "mixture", "experts": 1, "routing": routing}, **fields)
+    assert {p for g in mixed.optimizer.param_groups for p in g["params"]} == set(mixed.supernet.parameters())
+    for made in (plain, mixed):
+        for _ in range(6):
+            made.step(*batch(made))
+    for candidate in made._draws(0) + made._draws(5):
+        expected, found = (made.supernet.inherited(candidate) for made in (plain, mixed))
+        for name, tensor in expected.items():
+            assert torch.allclose(tensor, found[name], atol=1e-4), name
+
+
 def test_what_no_network_of_a_step_uses_stays_as_it_is():
     made = training(rich_space(), optimizer="adamw", weight_decay=0.5)
     x, y = batch(made)
