@@ -151,6 +151,15 @@ class SupernetEvaluator(Train):
 
         return measure_finalist(trained, candidate, budget, seed, folder)
 
+    def inherit(self, candidate: Candidate, folder: Path) -> Path:
+        """Write the weights that a candidate inherits to `folder/weights.safetensors`, as its plain network has them.
+
+        Raises: EvaluationError before `prepare`.
+        """
+        from evaluators.training.weights import write
+
+        return write(self.trained.inherited(candidate), Path(folder), {"weights": "inherited"})
+
     @property
     def trained(self) -> TrainedSupernet:
         """The trained supernet; in another process than the one that prepared it, read from its checkpoint.

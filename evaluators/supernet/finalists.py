@@ -35,7 +35,7 @@ def measure_finalist(
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         room = Path(scratch) if folder is not None else None
         if evaluator.fine_tune:
-            state = trained.supernet.inherited(candidate, *trained.adjusted(candidate))
+            state = trained.inherited(candidate)
             gentle = replace(settings, lr=settings.lr * evaluator.fine_tune_lr)
             share = Budget(budget.amount * evaluator.fine_tune, budget.unit)
             found["tuned"] = run(gentle, graph, share, seed, room and room / "tuned", "finalist", None, state)

@@ -143,6 +143,10 @@ class TrainedSupernet:
             return which, None
         return which, self.supernet.recalibrated(candidate, self._batches(), which)
 
+    def inherited(self, candidate: Candidate) -> dict[str, Tensor]:
+        """The weights and statistics with which a candidate is measured, as the state of its plain network."""
+        return self.supernet.inherited(candidate, *self.adjusted(candidate))
+
     def _batches(self) -> list[tuple[Tensor, ...]]:
         """Training batches on which statistics are gathered, the same for all candidates."""
         if self._gauging is None:

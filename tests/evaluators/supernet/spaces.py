@@ -10,11 +10,11 @@ from nas.core.space import Space, image
 IMAGE = image(1, 6, 6)
 
 
-def blobs(examples: int = 240, seed: int = 0) -> Data:
+def blobs(examples: int = 240, seed: int = 0, side: int = 6) -> Data:
     """Images whose class is where they are bright: easy, and learned within seconds."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, examples)
-    x = rng.normal(0, 2.0, (examples, 1, 6, 6)).astype(np.float32)
+    x = rng.normal(0, 2.0, (examples, 1, side, side)).astype(np.float32)
     for row in range(examples):
         place = 2 * labels[row]
         x[row, 0, place : place + 2] += 1.5

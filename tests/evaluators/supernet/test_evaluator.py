@@ -79,14 +79,12 @@ def test_most_random_candidates_are_well_above_chance_with_what_they_inherit(rea
     assert set(found[0]) == {"val_accuracy", "val_loss"}
 
 
-def test_what_a_candidate_inherits_is_what_its_extraction_does(ready):
-    trained = ready.trained
+def test_what_a_candidate_inherits_is_what_its_extraction_does(ready, tmp_path):
     validation = Batches(ready.data, "validation", "cpu")
     for number in (0, 7, 30):
         candidate = ready.space[number]
-        which, norms = trained.adjusted(candidate)
         network = build(candidate.graph, ready.data.inputs)
-        network.load_state_dict(trained.supernet.inherited(candidate, which, norms))
+        network.load_state_dict(load_file(ready.inherit(candidate, tmp_path / str(number))))
         alone = measure(network, validation, "val_")
         found = ready.evaluate(candidate, ONE, 0).metrics
         assert found["val_accuracy"] == alone["val_accuracy"]
