@@ -2,9 +2,10 @@
 
 Letters: C candidates (or those that stand for all), M sets, R rows of the table.
 
-Reference: Javan Roshtkhari et al. 2023, Balanced Mixture of SuperNets, arXiv:2306.11982, section 4 of the note's
-algorithm. Differs: the columns are balanced at each step; in spaces that are too large for a row per candidate, a row
-belongs to an option, a candidate's score is the mean over its decisions, and shares are equal over a fixed sample.
+Reference: Javan Roshtkhari et al. 2023, Balanced Mixture of SuperNets, arXiv:2306.11982. Differs: p(m|c) is the joint
+divided by its row; networks are proposed by the training rule, not evenly by candidate; in spaces that are too large
+for a row per candidate, a row belongs to an option, a candidate's score is the mean over its decisions, and shares are
+equal over a fixed sample. Epochs are not multiplied by the number of sets: say so in the recipe where they should be.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Assignment:
         self.table = torch.ones(count, sets, dtype=torch.float64)
         self.visits = torch.zeros(count, sets, dtype=torch.int64)
         self.column = torch.zeros(sets, dtype=torch.float64)
+        self._last: Tensor | None = None
         self._standing = torch.zeros(len(standing), count, dtype=torch.float64)  # (C, R)
         for number, candidate in enumerate(standing):
             rows = self._rows(candidate)
@@ -102,10 +104,14 @@ class Assignment:
             place = self._fixed_place(candidate)
             return torch.nn.functional.one_hot(torch.tensor(place), self.sets).double()
         warmth = temperature(progress, self.sets)
-        scores = self.table if self.whole else self._standing @ self.table
-        _, self.column = balance(scores, warmth, self.column)
+        self.column = self._balanced(warmth)
         score = self.table[self._rows(candidate)].mean(0)
-        return torch.softmax(score / warmth + self.column, dim=0)
+        return torch.softmax((score + self.column) / warmth, dim=0)
+
+    def _balanced(self, warmth: float) -> Tensor:
+        """What is added to each set's scores so that shares are equal, (M,), from what it was before."""
+        scores = self.table if self.whole else self._standing @ self.table
+        return balance(scores, warmth, self.column / warmth)[1] * warmth
 
     def _fixed_place(self, candidate: Candidate) -> int:
         if self.whole:
@@ -120,16 +126,18 @@ class Assignment:
 
     def best(self, candidate: Candidate) -> int:
         """The set with which a candidate is evaluated once training has ended."""
-        before = self.column
-        found = int(self.probabilities(candidate, 1.0).argmax())
-        self.column = before  # so that answers do not depend on what was asked before
-        return found
+        if not self.learned:
+            return self._fixed_place(candidate)
+        if self._last is None:
+            self._last = self._balanced(temperature(1.0, self.sets))
+        return int((self.table[self._rows(candidate)].mean(0) + self._last).argmax())
 
     def learn(self, candidate: Candidate, which: int, accuracy: float) -> None:
         """Note the accuracy, in [0, 1], of a candidate with a set of weights on validation examples."""
         for row in self._rows(candidate):
             self.table[row, which] = self.beta * self.table[row, which] + (1 - self.beta) * accuracy
             self.visits[row, which] += 1
+        self._last = None
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -139,3 +147,4 @@ class Assignment:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take up the state of a checkpoint."""
         self.table, self.visits, self.column = (state[name].clone() for name in ("table", "visits", "column"))
+        self._last = None

@@ -132,8 +132,15 @@ class SupernetEvaluator(Train):
         object.__setattr__(self, "_trained", prepare(self, Path(folder), seed, report))
         object.__setattr__(self, "_place", (Path(folder), seed))
 
-    def evaluate(
-        self, candidate: Candidate, budget: Budget, seed: int, *, folder: Path | None = None, stage: str = "search"
+    def evaluate(  # type: ignore[override]  # a supernet is trained before, and goes on from no single network
+        self,
+        candidate: Candidate,
+        budget: Budget,
+        seed: int,
+        *,
+        folder: Path | None = None,
+        stage: str = "search",
+        report: Callable[[Mapping[str, float]], object] | None = None,
     ) -> Measurement:
         """Measure a candidate with the weights that it inherits.
 
@@ -141,6 +148,7 @@ class SupernetEvaluator(Train):
             budget: of a finalist's trainings; a search candidate needs none.
             folder: where a finalist leaves `weights.safetensors`, those whose accuracy is reported.
             stage: 'finalist': also fine-tuned and trained from scratch, and measured on the test part.
+            report: called with the rows of the curve of a finalist's training from scratch.
 
         Raises: EvaluationError before `prepare`.
         """
@@ -149,7 +157,7 @@ class SupernetEvaluator(Train):
             return trained.measure(candidate)
         from evaluators.supernet.finalists import measure_finalist
 
-        return measure_finalist(trained, candidate, budget, seed, folder)
+        return measure_finalist(trained, candidate, budget, seed, folder, report)
 
     def inherit(self, candidate: Candidate, folder: Path) -> Path:
         """Write the weights that a candidate inherits to `folder/weights.safetensors`, as its plain network has them.

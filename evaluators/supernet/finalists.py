@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def measure_finalist(
-    trained: TrainedSupernet, candidate: Candidate, budget: Budget, seed: int, folder: Path | None
+    trained: TrainedSupernet,
+    candidate: Candidate,
+    budget: Budget,
+    seed: int,
+    folder: Path | None,
+    report: Callable[[Mapping[str, float]], object] | None = None,
 ) -> Measurement:
     """Measure a finalist on the validation and test part.
 
@@ -39,7 +45,7 @@ def measure_finalist(
             gentle = replace(settings, lr=settings.lr * evaluator.fine_tune_lr)
             share = Budget(budget.amount * evaluator.fine_tune, budget.unit)
             found["tuned"] = run(gentle, graph, share, seed, room and room / "tuned", "finalist", None, state)
-        found["scratch"] = run(settings, graph, budget, seed, room and room / "scratch", "finalist", None)
+        found["scratch"] = run(settings, graph, budget, seed, room and room / "scratch", "finalist", report)
         best = max((way for way in found if way != "inherited"), key=lambda way: found[way].metrics["val_accuracy"])
         if folder is not None and room is not None:
             shutil.move(room / best / NAME, folder / NAME)

@@ -232,7 +232,7 @@ class Training:
     def tensors(self) -> dict[str, Tensor]:
         """Weights, statistics, the optimizer's moments, and the table of the assignment, by name."""
         found = {f"weights|{name}": tensor for name, tensor in self.supernet.state_dict().items()}
-        names = {parameter: name for name, parameter in self.supernet.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.supernet.named_parameters()}
         for parameter, state in self.optimizer.state.items():
             found |= {f"optimizer|{names[parameter]}|{key}": value for key, value in state.items() if value is not None}
         if self.assignment is not None:

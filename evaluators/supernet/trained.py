@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ class TrainedSupernet:
         candidates = held(space)
         check_outputs(profile(candidates[0].graph, space.inputs).outputs, data)
         first = derive(seed, "weights")
-        make = lambda: Supernet(space, evaluator.sharing, evaluator.norms, first)  # noqa: E731
+        make = partial(Supernet, space, evaluator.sharing, evaluator.norms, first)
         check_memory(size_bytes(space, make, candidates), evaluator)
         self.supernet = make()
         self.supernet.hold(candidates)
@@ -75,7 +76,7 @@ class TrainedSupernet:
         sets = self.supernet.weights.sets
         learned = getattr(evaluator.sharing, "assignment", "learned") == "learned"
         self.assignment = Assignment(space, sets, seed, learned) if sets > 1 else None
-        watched = [drawn(space, lambda attempt, n=n: generator(0, "watched", n, attempt)) for n in range(WATCHED)]  # type: ignore[misc]
+        watched = [drawn(space, partial(generator, 0, "watched", number)) for number in range(WATCHED)]
         self.training = Training(
             self.supernet, evaluator, seed, self.device, self.parts["train"], self.parts["validation"],
             self.assignment, watched, identity,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import combinations, islice
 
 from nas.core.errors import RecipeError
@@ -54,8 +55,9 @@ def draw(choice: Choice, rng: random.Random) -> Value:
     return options[rng.randrange(len(options))]
 
 
-def drawn(space: Space, draws: Callable[[int], random.Random], take: Callable[[Choice, random.Random], Value] = draw
-          ) -> Candidate:  # fmt: skip
+def drawn(
+    space: Space, draws: Callable[[int], random.Random], take: Callable[[Choice, random.Random], Value] = draw
+) -> Candidate:
     """A random candidate that is a network; `draws` gives the randomness of each attempt.
 
     Raises: RecipeError when none of many is.
@@ -68,10 +70,6 @@ def drawn(space: Space, draws: Callable[[int], random.Random], take: Callable[[C
         if trouble is None:
             return candidate
     raise RecipeError(f"none of {DRAWS} drawn candidates is a network; the last one: {trouble}")
-
-
-def _draws(seed: int, purpose: str, number: int) -> Callable[[int], random.Random]:
-    return lambda attempt: generator(seed, purpose, number, attempt)
 
 
 def largest(space: Space) -> Candidate:
@@ -100,7 +98,7 @@ def _extreme(space: Space, end: int) -> Candidate:
     best = space.decide(usual)
     stuck = space.trouble(best) is not None
     if stuck:  # then choices with an order are settled by size too
-        best = max((drawn(space, _draws(0, "extreme", number)) for number in range(16)), key=size)
+        best = max((drawn(space, partial(generator, 0, "extreme", number)) for number in range(16)), key=size)
     settled: set[str] = set()
     tries = 0
     while tries < TRIES:
@@ -189,7 +187,7 @@ def cover(space: Space, more: int = 0, seed: int = 0, most: int = 10_000) -> Ite
         if choice.address in candidate.decisions and space.trouble(candidate) is None:
             yield candidate
     for number in range(more):
-        yield drawn(space, _draws(seed, "cover", number))
+        yield drawn(space, partial(generator, seed, "cover", number))
 
 
 def _same(one: Value, other: Value) -> bool:

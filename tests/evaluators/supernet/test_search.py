@@ -1,0 +1,32 @@
+"""A whole search over a supernet: trained once, taken up again on resume, finalists three ways."""
+
+import json
+
+import nas
+from evaluators.supernet.checkpoint import NAME
+from evaluators.supernet.loop import Training
+
+RECIPE = {
+    "space": {"name": "cnn", "widths": [8, 16], "depths": [1], "stages": 1},
+    "data": "digits",
+    "evaluator": {"name": "supernet", "training": {"name": "uniform", "subnets": 2}, "epochs": 2, "device": "cpu"},
+    "strategy": {"name": "nsga2", "population": 8},
+    "objectives": {"val_accuracy": "max", "params": "min"},
+    "finalists": {"top": 1, "epochs": 1},
+    "seed": 0,
+}
+
+
+def test_a_search_trains_once_and_resumes_without_training(tmp_path, monkeypatch):
+    run = nas.search(**RECIPE, budget={"trials": 6}, out=str(tmp_path / "run"))
+    (facts,) = (json.loads(path.read_text()) for path in (tmp_path / "run").rglob(NAME))
+    assert facts["step"] == facts["steps"]
+    (finalist,) = run.trials("finalist").to_dict("records")
+    assert finalist["test_accuracy"] in (finalist["test_accuracy_tuned"], finalist["test_accuracy_scratch"])
+    assert 0 <= finalist["val_accuracy_inherited"] <= 100
+    searched = run.trials("search")["val_accuracy"].tolist()
+    monkeypatch.setattr(Training, "step", None)  # would be called
+    more = nas.resume(str(tmp_path / "run"), sets=("budget.trials=10",))
+    again = more.trials("search")["val_accuracy"].tolist()
+    assert len(again) == 10
+    assert again[:6] == searched
