@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import nas
 from evaluators.supernet.checkpoint import NAME
 from evaluators.supernet.loop import Training
@@ -17,6 +19,7 @@ RECIPE = {
 }
 
 
+@pytest.mark.slow
 def test_a_search_trains_once_and_resumes_without_training(tmp_path, monkeypatch):
     run = nas.search(**RECIPE, budget={"trials": 6}, out=str(tmp_path / "run"))
     (facts,) = (json.loads(path.read_text()) for path in (tmp_path / "run").rglob(NAME))
