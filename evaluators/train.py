@@ -31,7 +31,7 @@ VERSION = 1
 @register("evaluator", "train")
 @dataclass(frozen=True, eq=False)
 class Train:
-    """Training from scratch.
+    """Training, from scratch or from where an earlier training of the same network stopped.
 
     data: what to train on; anything that `evaluators.data.load` takes.
     epochs: how long, where the recipe gives no budget.
@@ -42,6 +42,11 @@ class Train:
     device: 'auto' is the GPU where there is one. amp: 'auto' is bfloat16 on such a GPU, 'off' elsewhere.
     keep: which epoch is reported and saved: the 'last', or the 'best' on the validation part, whose number is then
         somewhat too good.
+
+    Continued, a network gets what is left of its budget. Its weights, the optimizer's moments and the order of batches
+    go on as if nothing had been in between; the learning rate goes through its schedule once more in the rest, from the
+    rise over `warm_up` of it to the decay. With a constant schedule and no rise that is the uninterrupted training, bit
+    by bit. 'best' is then the best epoch of the rest.
 
     The numbers are those of the validation part; only finalists are measured on the test part. Validation and test run
     in float32. With the same seed, version of torch and number of threads, a CPU gives the same numbers.
@@ -99,6 +104,9 @@ class Train:
         folder: Path | None = None,
         stage: str = "search",
         report: Callable[[Mapping[str, float]], object] | None = None,
+        before: Path | None = None,
+        spent: Budget | None = None,
+        checkpoint: bool = False,
     ) -> Measurement:
         """Train and measure.
 
@@ -107,12 +115,22 @@ class Train:
             folder: where to leave `weights.safetensors`.
             stage: 'finalist' also measures on the test part.
             report: called with the row of the curve after each epoch.
+            before, spent: the folder where an earlier evaluation left a checkpoint, and its budget, which counts
+                towards this one; epochs and steps are counted from its beginning, times from that of this evaluation.
+            checkpoint: whether to leave one beside the weights.
 
         Raises: EvaluationError when a loss is not finite, or the outputs do not fit the labels.
         """
         from evaluators.training.run import run
 
-        return run(self, candidate.graph, budget, seed, folder, stage, report)
+        return run(
+            self, candidate.graph, budget, seed, folder, stage, report, before=before, spent=spent, leave=checkpoint
+        )
+
+    @property
+    def continues(self) -> bool:
+        """It does; a class made from this one with an `evaluate` of its own says for itself whether that does."""
+        return type(self).evaluate is Train.evaluate
 
     def metrics(self) -> Iterable[Metric]:
         """Accuracies are percent; the test's are there for finalists only."""

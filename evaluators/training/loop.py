@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from evaluators.training.augment import Augmentation
 from evaluators.training.batches import Batches
+from evaluators.training.checkpoint import Checkpoint, moments_of
 from evaluators.training.weights import snapshot
 from nas.core.errors import EvaluationError
 from nas.core.records import Budget
@@ -34,7 +36,8 @@ class Trained:
     """What training came to.
 
     curve: one row per epoch. row: the one that is reported. state: the weights of that row, or None for those that the
-    network has. steps, epochs: how much was done.
+    network has. steps, epochs: how much was done, what went before included; seconds: of this training alone.
+    order: the state of the generator of batches at the start of the epoch that is under way. moments: the optimizer's.
     """
 
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -43,6 +46,8 @@ class Trained:
     steps: int = 0
     epochs: float = 0.0
     seconds: float = 0.0
+    order: Tensor | None = None
+    moments: dict[str, Tensor] = field(default_factory=dict)
 
 
 def fit(
@@ -54,8 +59,13 @@ def fit(
     rng: torch.Generator,
     device: str,
     report: Callable[[Mapping[str, float]], object] | None = None,
+    before: Checkpoint | None = None,
 ) -> Trained:
     """Train `network`, which is on `device`, in place.
+
+    before: where an earlier training stopped, whose weights `network` and whose random states `rng` and torch have;
+        only what it lacks of the budget is trained, on the batches that would have come next. The learning rate goes
+        through its whole schedule once more in that rest: the rise over the share `warm_up` of it, then the decay.
 
     Raises: EvaluationError when a loss is not finite, naming the step and the epoch, both counted from 1.
     """
@@ -64,13 +74,17 @@ def fit(
     augment = Augmentation.parse(settings.augment)
     amp = casting(amp_dtype(settings, device), device)
     per_epoch = train.steps(settings.batch_size)
-    clock = Clock(budget, per_epoch, began)
+    clock = Clock(budget, per_epoch, began, before.steps if before else 0, before.seconds if before else 0.0)
     losses = Losses(1 if device == "cpu" else LOOK_EVERY, per_epoch)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     done = Trained()
+    if before is not None:
+        before.restore(optimizer, network)
+        done.steps = before.steps
     while not clock.over(done.steps):
         network.train()
-        for x, y in train.epoch(settings.batch_size, rng, augment):
+        done.order = rng.get_state()
+        for x, y in islice(train.epoch(settings.batch_size, rng, augment), done.steps % per_epoch, None):
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate(settings.schedule, settings.warm_up, clock.progress(done.steps))
             with amp():
@@ -95,6 +109,9 @@ def fit(
             done.state = snapshot(network) if settings.keep == "best" else None
         if report is not None:
             report(row)
+    if done.steps % per_epoch == 0:
+        done.order = rng.get_state()
+    done.moments = moments_of(optimizer, network)
     done.seconds = time.perf_counter() - began
     return done
 
@@ -189,25 +206,34 @@ def casting(dtype: torch.dtype | None, device: str) -> Callable[[], AbstractCont
 
 
 class Clock:
-    """How far a budget is spent."""
+    """How far a budget is spent. steps_before, seconds_before: what of it was spent earlier."""
 
-    def __init__(self, budget: Budget, per_epoch: int, began: float) -> None:
-        amounts = {"epochs": budget.amount * per_epoch, "steps": budget.amount}
-        self._steps = max(1, round(amounts[budget.unit])) if budget.unit in amounts else None
-        self._seconds = budget.amount
+    def __init__(
+        self, budget: Budget, per_epoch: int, began: float, steps_before: int = 0, seconds_before: float = 0.0
+    ) -> None:
+        self._steps = steps_of(budget, per_epoch)
+        self._before = steps_before
+        self._seconds = budget.amount - seconds_before
         self._began = began
 
     def progress(self, steps: int) -> float:
-        """At the middle of the step after `steps` steps, in [0, 1)."""
+        """At the middle of the step after `steps` steps, in [0, 1), of what was not spent earlier."""
         if self._steps is not None:
-            return (steps + 0.5) / self._steps
+            return (steps - self._before + 0.5) / (self._steps - self._before)
         return min((time.perf_counter() - self._began) / self._seconds, 1.0)
 
     def over(self, steps: int) -> bool:
         """Whether nothing is left. The first step is always taken."""
         if self._steps is not None:
             return steps >= self._steps
-        return steps > 0 and time.perf_counter() - self._began >= self._seconds
+        return steps > self._before and time.perf_counter() - self._began >= self._seconds
+
+
+def steps_of(budget: Budget, per_epoch: int) -> int | None:
+    """The steps of a budget, at least one; None for one of seconds."""
+    if budget.unit == "seconds":
+        return None
+    return max(1, round(budget.amount * per_epoch if budget.unit == "epochs" else budget.amount))
 
 
 class Losses:

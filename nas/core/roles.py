@@ -38,7 +38,11 @@ class Evaluator(Protocol):
     `writes_files = True` when `evaluate` takes a keyword `folder` (a Path) and leaves `weights.safetensors` there;
     `knows_stage = True` when `evaluate` takes a keyword `stage` ('search' or 'finalist': only finalists are tested);
     `reports = True` when `evaluate` takes a keyword `report`, a function to be called with one mapping per epoch, so
-    that an executor's scheduler may stop it early; `default_budget`, a `Budget`; `prepares = True` when it has a method
+    that an executor's scheduler may stop it early; `continues = True`, with `writes_files`, when `evaluate` takes
+    keywords `checkpoint`, whether to leave in `folder`, in a file `checkpoint.…`, what going on from there needs, and
+    `before` and `spent`, the folder where an evaluation of the same candidate left that and the `Budget` spent there
+    (or None): it then spends the rest of its budget, or says in its notes, under `FROM_SCRATCH`, why it began anew;
+    `default_budget`, a `Budget`; `prepares = True` when it has a method
     `prepare(folder, seed, report)`, called once before the first evaluation and again on resume, which may take long,
     keeps what it makes in `folder` (a Path) and tells how far it is by calling `report` (or None) with a mapping of
     numbers such as `epoch` and `epochs`.
@@ -54,9 +58,17 @@ class Evaluator(Protocol):
         """A text that changes whenever the numbers would: data, recipe, versions that matter."""
 
 
+FROM_SCRATCH = "from_scratch"
+"""The note of a measurement that says why an evaluation that was to go on from an earlier one did not."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """One evaluation to be done. `folder`: where an evaluator that writes files may do so. `stage`: as in `Trial`."""
+    """One evaluation to be done. `folder`: where an evaluator that writes files may do so. `stage`: as in `Trial`.
+
+    before, spent: where an earlier evaluation of the candidate left a checkpoint, and its budget. checkpoint: whether
+        to leave one in `folder`. All three are for evaluators with `continues`.
+    """
 
     id: int
     candidate: Candidate
@@ -64,6 +76,9 @@ class Job:
     seed: int
     folder: Path | None = None
     stage: str = "search"
+    before: Path | None = None
+    spent: Budget | None = None
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True)
