@@ -105,6 +105,7 @@ HEAVY = {
         "evaluators/supernet/growing.py",
         "evaluators/supernet/loop.py",
         "evaluators/supernet/room.py",
+        "evaluators/supernet/threads.py",
         "evaluators/supernet/trained.py",
         "results/export/",
     ),

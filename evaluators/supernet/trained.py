@@ -17,6 +17,7 @@ from evaluators.supernet import checkpoint
 from evaluators.supernet.balance import Assignment
 from evaluators.supernet.loop import Training
 from evaluators.supernet.room import check_memory, held, size_bytes
+from evaluators.supernet.threads import threads, threads_for
 from evaluators.training.batches import Batches
 from evaluators.training.loop import measure
 from evaluators.training.run import check_outputs, part_of
@@ -41,7 +42,8 @@ def prepare(
     """Train a supernet, or go on from its last checkpoint. The global random state is left as it was."""
     found = TrainedSupernet(evaluator, folder, seed)
     if not found.training.over:
-        found.training.run(folder, report)
+        with threads(found.threads):
+            found.training.run(folder, report)
     found.supernet = found.as_trained()
     return found
 
@@ -69,6 +71,7 @@ class TrainedSupernet:
         first = derive(seed, "weights")
         make = partial(Supernet, space, evaluator.sharing, evaluator.norms, first)
         check_memory(size_bytes(space, make, candidates), evaluator)
+        self.threads = threads_for(space, candidates, evaluator.batch_size)
         self.supernet = make()
         self.supernet.hold(candidates)
         self.supernet.to(self.device)
@@ -101,11 +104,12 @@ class TrainedSupernet:
         began = time.perf_counter()
         self.supernet.plan(candidate)
         fresh = self._fresh()
-        which, norms = self.adjusted(candidate)
-        subnet = Subnet(self.supernet, candidate, which, norms)
-        prefix = {"validation": "val_", "test": "test_"}[split]
-        metrics, examples = self._measured(subnet, self.part(split), prefix)
-        notes: dict[str, Any] = {"supernet_epochs": self.evaluator.epochs}
+        with threads(self.threads):
+            which, norms = self.adjusted(candidate)
+            subnet = Subnet(self.supernet, candidate, which, norms)
+            prefix = {"validation": "val_", "test": "test_"}[split]
+            metrics, examples = self._measured(subnet, self.part(split), prefix)
+        notes: dict[str, Any] = {"supernet_epochs": self.evaluator.epochs, "threads": self.threads}
         if examples < len(self.part(split)):
             notes["hopeless_after"] = examples
         if self.assignment is not None:
