@@ -30,7 +30,7 @@ def nas_bench_101_soundness(whole: bool, drawn: int) -> Found:
     rows = list(zip(table.n_vertices.tolist(), table.adjacency.tolist(), table.ops.tolist(), strict=True))
     space = nas_bench_101()
     edges, kinds = judge_101.batch(rows)
-    tied, _, labels = judge_101.refined(edges, kinds, say)
+    tied, *_, labels = judge_101.refined(edges, kinds, say)
     counts = np.bincount(labels)
     doubtful = np.flatnonzero(counts[labels] > 1)
     groups = [np.flatnonzero(labels == label).tolist() for label in dict.fromkeys(labels[doubtful].tolist())]

@@ -24,7 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Numbers: TypeAlias = np.ndarray[Any, Any]
-N, S, LAST = 3, 5, 6
+N, LAST = 3, 6
+SMALL, LARGE = 5, 11
+"""Sides of the maps. On small ones a pool of a pool of a pool is soon the same everywhere, so doubts get large ones."""
 CHUNK = 10_000
 SLOTS = (*range(1, 6), *range(11, 17))
 """The places of convolutions: 1 to 5 of that vertex, 10 + v the projection of the input into vertex v."""
@@ -50,9 +52,9 @@ def _noise(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-_IMAGE = _noise(2, N, S, S, seed=1)
+_IMAGES = {side: _noise(2, N, side, side, seed=1) for side in (SMALL, LARGE)}
 _KERNELS = _noise(2, 9, seed=2)
-_LOOKS = _noise(N * S * S, 2, seed=3) / 8
+_PROJECTORS = {side: _noise(N * side * side, 2, seed=3) * (0.6 / side) for side in (SMALL, LARGE)}
 _MIX = torch.tensor([1.0, -0.7], dtype=torch.float64)
 _PROJECTIONS = torch.tensor([[1.0, 0.5], [-0.7, 1.3]], dtype=torch.float64)
 
@@ -64,22 +66,22 @@ def _norm_relu(x: Tensor, other: Tensor) -> Tensor:
     return F.relu((x - mean) / (var + 1e-5).sqrt() + offset)
 
 
-def _looks(edges: Tensor, kinds: Tensor, others: Sequence[int]) -> Tensor:
+def _looks(edges: Tensor, kinds: Tensor, others: Sequence[int], side: int) -> Tensor:
     """Two numbers per cell, (R, 2); the convolutions in the slots `others` have other weights."""
-    rows = len(edges)
+    rows, image, projector = len(edges), _IMAGES[side], _PROJECTORS[side]
     other = {slot: torch.full((rows,), slot in others) for slot in SLOTS}
     link = edges.double()[:, :, :, None, None, None]  # (R, 7, 7, 1, 1, 1)
 
     def projected(vertex: int) -> Tensor:
-        wide = torch.einsum("c,cnhw->nhw", _PROJECTIONS[int(10 + vertex in others)], _IMAGE)
-        return _norm_relu(wide.expand(rows, N, S, S), other[10 + vertex]) * link[:, 0, vertex]
+        wide = torch.einsum("c,cnhw->nhw", _PROJECTIONS[int(10 + vertex in others)], image)
+        return _norm_relu(wide.expand(rows, N, side, side), other[10 + vertex]) * link[:, 0, vertex]
 
-    values: list[Tensor] = [torch.zeros(rows, N, S, S, dtype=torch.float64)]
+    values: list[Tensor] = [torch.zeros(rows, N, side, side, dtype=torch.float64)]
     for vertex in range(1, LAST):
         x = projected(vertex)
         for start in range(1, vertex):
             x = x + values[start] * link[:, start, vertex]
-        flat = x.reshape(rows * N, 1, S, S)
+        flat = x.reshape(rows * N, 1, side, side)
         kernel = _KERNELS[int(vertex in others)].reshape(1, 1, 3, 3)
         wide = _norm_relu(F.conv2d(flat, kernel, padding=1).reshape(x.shape), other[vertex])
         thin = _norm_relu(x * _MIX[int(vertex in others)], other[vertex])
@@ -87,26 +89,26 @@ def _looks(edges: Tensor, kinds: Tensor, others: Sequence[int]) -> Tensor:
         kind = kinds[:, vertex, None, None, None]
         values.append(torch.where(kind == 0, wide, torch.where(kind == 1, thin, pooled)))
     short = projected(LAST)
-    seen = torch.cos((short.reshape(rows, -1) @ _LOOKS) + 0.3)
+    seen = torch.cos((short.reshape(rows, -1) @ projector) + 0.3)
     for vertex in range(1, LAST):  # a concat, whose order the next layer's weights can undo: a sum over its parts
-        part = torch.cos(3 * ((values[vertex] + short).reshape(rows, -1) @ _LOOKS))
+        part = torch.cos(3 * ((values[vertex] + short).reshape(rows, -1) @ projector))
         seen = seen + (part + 2.0) * link[:, vertex, LAST, 0, 0]
     return seen
 
 
 @torch.no_grad()
-def looks(edges: Tensor, kinds: Tensor, depth: int = 0) -> Numbers:
+def looks(edges: Tensor, kinds: Tensor, depth: int = 0, side: int = SMALL) -> Numbers:
     """Numbers that differ only where behaviours do, (R, 2). depth: how many convolutions at a time are set apart."""
     found = []
     for start in range(0, len(edges), CHUNK):
         here, kind = edges[start : start + CHUNK], kinds[start : start + CHUNK]
         if not depth:
-            found.append(_looks(here, kind, ()))
+            found.append(_looks(here, kind, (), side))
             continue
         total = torch.zeros(len(here), 2, dtype=torch.float64)
         for slots in combinations(SLOTS, depth):
             there = torch.stack([_holds(here, kind, slot) for slot in slots]).all(0)
-            told = _looks(here, kind, slots)
+            told = _looks(here, kind, slots, side)
             mixed = torch.stack([torch.cos(5 * told[:, 0] + 3 * told[:, 1]), torch.sin(4 * told[:, 0] - told[:, 1])], 1)
             total += (mixed + 2.0) * there[:, None]
         found.append(total)
@@ -138,15 +140,16 @@ def behaviours(edges: Tensor, kinds: Tensor, told: Callable[[str], object] = lam
 
 
 def refined(edges: Tensor, kinds: Tensor, told: Callable[[str], object] = lambda text: None) -> list[Numbers]:
-    """The classes, each (R,), that looks with no, one and two convolutions set apart tell apart, coarsest first."""
+    """The classes, each (R,), that looks tell apart, coarsest first: with no convolution set apart, with one, with two,
+    and with one on larger maps."""
     found = [classes(looks(edges, kinds))]
-    for depth in (1, 2):
+    for depth, side in ((1, SMALL), (2, SMALL), (1, LARGE)):
         labels = found[-1]
         counts = np.bincount(labels)
         doubtful = np.flatnonzero(counts[labels] > 1)
-        told(f"with {depth - 1} convolutions apart: {len(counts)} classes, {len(doubtful)} cells share one")
+        told(f"{len(counts)} classes, {len(doubtful)} cells share one; now {depth} set apart, maps of side {side}")
         finer = np.zeros(len(labels), dtype=np.int64)
         if len(doubtful):
-            finer[doubtful] = 1 + classes(looks(edges[doubtful], kinds[doubtful], depth))
+            finer[doubtful] = 1 + classes(looks(edges[doubtful], kinds[doubtful], depth, side))
         found.append(np.unique(np.stack([labels, finer]), axis=1, return_inverse=True)[1].reshape(-1))
     return found
