@@ -72,12 +72,18 @@ POOLING: Mapping[str, tuple[dict[str, Any], int]] = {
 }
 """As the paper has it, steps are as many times as there are sets; also at equal steps."""
 
+PATHS = {name: SUPERNETS[name] for name in ("elastic", "shadow norms by count", "shadow norms by paths")}
+"""MixPath's comparison, in a space where nothing but paths is open."""
+
 ALIKE: Mapping[str, dict[str, Any]] = {
     "elastic": ELASTIC,
     "mixture of 1 expert": {"weights": {"name": "mixture", "experts": 1}},
     "balanced, 1 set": balanced(1),
 }
-"""Three recipes that are one supernet: after the same steps their numbers must be equal."""
+"""Three recipes that are one supernet: after the same steps their numbers must be equal, to the last digit.
+
+Without clipping: the norm of the gradient is summed in another order where there are routers, whose gradients are 0.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,11 @@ class Job:
         return f"{self.data}-{self.form}-{self.kind}-{self.what}-{self.seed}".replace(" ", "_").replace(":", "")
 
 
+def supernets_of(data: str) -> Mapping[str, tuple[dict[str, Any], int]]:
+    """The supernets that are compared on a data set."""
+    return {"pooling": POOLING, "paths": PATHS}.get(data, SUPERNETS)
+
+
 def jobs_of(data: str, form: str, truth: bool) -> Iterator[Job]:
     """All jobs of a data set, those that matter most first. truth: the ground truth too, where one is trained."""
     sizes = FORMS[form]
@@ -102,7 +113,7 @@ def jobs_of(data: str, form: str, truth: bool) -> Iterator[Job]:
         for seed in range(sizes.seeds):
             yield from (Job(data, form, "scratch", str(n), seed) for n in range(sizes.networks))
     for seed in range(sizes.supernets):
-        for name in POOLING if data == "pooling" else SUPERNETS:
+        for name in supernets_of(data):
             yield Job(data, form, "supernet", name, seed)
     if data == "fashion":
         yield from (Job(data, form, "alike", name, 0) for name in ALIKE)
@@ -138,12 +149,12 @@ def _evaluator(job: Job, fields: Mapping[str, Any], epochs: float) -> SupernetEv
 
 def _supernet(job: Job, folder: Path) -> dict[str, Any]:
     form = FORMS[job.form]
-    fields, times = (POOLING if job.data == "pooling" else SUPERNETS)[job.what]
+    fields, times = supernets_of(job.data)[job.what]
     epochs = form.pooling_epochs if job.data == "pooling" else form.epochs * form.longer
     evaluator = _evaluator(job, fields, epochs * times)
-    began = time.process_time()
+    began, whole = time.process_time(), not (folder / job.title).is_dir()
     evaluator.prepare(folder / job.title, job.seed)
-    found: dict[str, Any] = {"training_processor_seconds": time.process_time() - began}
+    found: dict[str, Any] = {"training_processor_seconds": time.process_time() - began if whole else None}
     trained = evaluator.trained
     found |= {
         "steps": trained.training.steps,
@@ -165,7 +176,7 @@ def accuracies(trained: TrainedSupernet, candidate: Candidate) -> tuple[float, f
 
 
 def _alike(job: Job, folder: Path) -> dict[str, Any]:
-    evaluator = _evaluator(job, ALIKE[job.what], 0.5)
+    evaluator = _evaluator(job, {**ALIKE[job.what], "clip": 0.0}, 0.5)
     evaluator.prepare(folder / job.title, job.seed)
     trained = evaluator.trained
     candidates = networks(job.data, FORMS[job.form])[:4]

@@ -1,10 +1,11 @@
 """How well supernets rank networks: beside trainings from scratch, controls, trivial rankers and published numbers.
 
-    python -m tests.benchmarks.supernet_ranking --form small|full [--data fashion|cifar5|pooling …] [--json]
+    python -m tests.benchmarks.supernet_ranking --form small|full [--data fashion|cifar5|paths|pooling …] [--json]
 
 Random multi-path networks are trained from scratch on Fashion-MNIST and on five classes of CIFAR-10; their accuracies
 are kept in `supernet_truth.csv` and trained again with `--retrain`. Supernets of all kinds rank the same networks. Each
-is measured with the statistics of its training and with recalibrated ones. For the 36 places of poolings in ResNet-20
+is measured with the statistics of its training and with recalibrated ones. `paths` is Fashion-MNIST with networks in
+which nothing but the paths is open, for shadow batch norms. For the 36 places of poolings in ResNet-20
 the truth is published; the supernets are trained on the five classes, in the small form on fewer pixels and channels.
 
 Can be cut off: what was trained is in the folder `--out`. The tables go to stdout as markdown; `--json` writes
@@ -28,11 +29,12 @@ import torch
 
 from evaluators.devices import name_of, resolve
 from tests.benchmarks.judging import say
-from tests.benchmarks.supernet_jobs import POOLING, SUPERNETS, Job, costs, jobs_of, run
+from tests.benchmarks.supernet_jobs import Job, costs, jobs_of, run, supernets_of
 from tests.benchmarks.supernet_ranks import Found, against, ceiling, judge, table
 from tests.benchmarks.supernet_spaces import FORMS, HERE, TRUTH, networks, published
 
 FIELDS = ("data", "form", "decisions", "seed", "val_accuracy", "params", "macs")
+DATA_SETS = ("fashion", "cifar5", "paths", "pooling")
 RESULT = HERE / "supernet_ranking.json"
 GATES = ("gate_entropy", "gate_variance", "expert_cosine")
 Results = Mapping[Job, dict[str, Any]]
@@ -52,7 +54,7 @@ def kept(data: str, form: str) -> np.ndarray | None:
                 for row in csv.DictReader(file)
                 if (row["data"], row["form"]) == (data, form)
             }
-    texts = [candidate.decisions.text for candidate in networks(data, form)]
+    texts = [candidate.decisions.text for candidate in networks(data, FORMS[form])]
     if any((text, seed) not in known for text in texts for seed in range(sizes.seeds)):
         return None
     return np.array([[known[text, seed] for text in texts] for seed in range(sizes.seeds)])
@@ -64,7 +66,7 @@ def keep(data: str, form: str, results: Results) -> None:
     if TRUTH.is_file():
         with TRUTH.open() as file:
             rows = [row for row in csv.DictReader(file) if (row["data"], row["form"]) != (data, form)]
-    candidates = networks(data, form)
+    candidates = networks(data, FORMS[form])
     for job, found in results.items():
         if (job.data, job.form, job.kind) == (data, form, "scratch"):
             text = candidates[int(job.what)].decisions.text
@@ -89,7 +91,7 @@ def rankers(data: str, form: str, truth: np.ndarray) -> dict[str, Found]:
 def supernets(data: str, form: str, results: Results, truth: np.ndarray) -> dict[str, Found]:
     """Each supernet, with the statistics of its training (a row of its own) and with recalibrated ones."""
     found: dict[str, Found] = {}
-    names = POOLING if data == "pooling" else SUPERNETS
+    names = supernets_of(data)
     first = next(iter(names))
     base: dict[str, np.ndarray] = {}
     for name in names:
@@ -107,7 +109,9 @@ def supernets(data: str, form: str, results: Results, truth: np.ndarray) -> dict
             if title != first:
                 row |= against(scores[:shared], base["recalibrated"][:shared], truth)
             row |= {"steps": runs[0]["steps"], "numbers": runs[0]["numbers"]}
-            row["training_seconds"] = round(float(np.mean([r["training_processor_seconds"] for r in runs])), 1)
+            seconds = [run["training_processor_seconds"] for run in runs if run["training_processor_seconds"]]
+            if seconds:
+                row["training_seconds"] = round(float(np.mean(seconds)), 1)
             row |= _notes(runs)
             found[title] = row
     return found
@@ -153,8 +157,7 @@ def report(data: str, form: str, results: Results) -> Found:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--form", choices=list(FORMS), default="small")
-    parser.add_argument("--data", choices=("fashion", "cifar5", "pooling"), nargs="*",
-                        default=["fashion", "cifar5", "pooling"])  # fmt: skip
+    parser.add_argument("--data", choices=DATA_SETS, nargs="*", default=DATA_SETS)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "supernet_ranking")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--seeds", type=int, help="supernets of each kind, instead of the form's number")

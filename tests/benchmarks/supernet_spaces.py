@@ -76,14 +76,27 @@ def multi_path(data: Data) -> Space:
     return Space(body, data.inputs, data.classes)
 
 
+def paths_alone(data: Data) -> Space:
+    """2,401 networks in which nothing but the paths of four blocks is open, as MixPath has it."""
+    body = seq(
+        stem=op("stem", width=8, stride=2),
+        enter=op("conv", width=8),
+        first=paths(),
+        down=op("downsample", width=16),
+        second=repeat(paths(), times=3),
+        head=op("head"),
+    )
+    return Space(body, data.inputs, data.classes)
+
+
 def pooling(data: Data, form: Form) -> Space:
     """The 36 places of poolings in ResNet-20, of the form's widths."""
     return resnet_pooling(data.inputs, data.classes, widths=form.pooling_widths)
 
 
 def data_of(name: str, form: Form) -> Data:
-    """Fashion-MNIST, the five classes of CIFAR-10, or these at the pooling networks' size."""
-    if name == "fashion":
+    """Fashion-MNIST (for 'paths' too), the five classes of CIFAR-10, or these at the pooling networks' size."""
+    if name in ("fashion", "paths"):
         spec: dict[str, Any] = {"path": str(DATA / "fashion_mnist.npz")}
     elif name == "cifar5":
         spec = {"path": str(DATA / "cifar10_five_classes_jpeg.npz")}
@@ -92,7 +105,7 @@ def data_of(name: str, form: Form) -> Data:
         return load(spec | {"limit": form.pooling_train + form.pooling_validation,
                             "validation": form.pooling_validation})  # fmt: skip
     # of the five classes there are 25,000 images
-    train = min(form.train, (60000 if name == "fashion" else 25000) - form.validation)
+    train = min(form.train, (25000 if name == "cifar5" else 60000) - form.validation)
     return load(spec | {"limit": train + form.validation, "validation": form.validation})
 
 
@@ -110,7 +123,9 @@ def shrunk(side: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def space_of(name: str, form: Form) -> Space:
     """The space that is searched on this data."""
     data = data_of(name, form)
-    return pooling(data, form) if name == "pooling" else multi_path(data)
+    if name == "pooling":
+        return pooling(data, form)
+    return paths_alone(data) if name == "paths" else multi_path(data)
 
 
 def networks(name: str, form: Form) -> list[Candidate]:

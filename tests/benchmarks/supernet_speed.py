@@ -73,7 +73,7 @@ def stepper(run: Callable[[Tensor], Tensor], network: nn.Module, x: Tensor, y: T
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9, fused=x.device.type in ("cpu", "cuda"))
 
     def step() -> None:
-        F.cross_entropy(run(x), y).backward()
+        F.cross_entropy(run(x), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
         if x.is_cuda:
