@@ -23,6 +23,7 @@ from nas.core.roles import Evaluator, Executor, Strategy
 from nas.core.space import Space
 from nas.engine.checks import check_evaluator, check_executor
 from nas.engine.faults import one_line
+from nas.engine.finalists import Again, check_start
 from nas.fields import inputs_spec
 from nas.loading import PartSpec, find_part
 from nas.recipe import PARTS, Recipe, Source
@@ -68,10 +69,10 @@ class Plan:
         return self.recipe.budget.trials or 10**9
 
     @property
-    def finalists(self) -> tuple[int, Budget] | None:
-        """How many are evaluated again, and for how long."""
+    def finalists(self) -> Again | None:
+        """How many are evaluated again, for how long, and from where."""
         wanted = self.recipe.finalists
-        return (wanted.top, wanted.budget) if wanted is not None else None
+        return Again(wanted.top, wanted.budget, wanted.start) if wanted is not None else None
 
     def memory_bytes(self) -> int | None:
         """The memory that training may take on this machine; None where the system does not say."""
@@ -154,6 +155,9 @@ def make_plan(recipe: Recipe, source: Source | None = None) -> Plan:
             with problems.under(key, name):
                 _check_metric(key, name, known, specs["evaluator"])
     problems.settle()
+    if recipe.finalists is not None:
+        with problems.under("finalists", "start"):
+            check_start(recipe.finalists.start, made["evaluator"])
     objectives = recipe.goals({metric.name: metric.unit for metric in known.values()})
     with problems.under("strategy"):
         made["strategy"] = specs["strategy"].make(

@@ -28,6 +28,7 @@ from pydantic_core import PydanticUndefined
 from nas.caching import EXPECTED, Caching, mapping_of
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Budget, Constraint, Objective
+from nas.engine.finalists import STARTS, Start
 
 Direction = Literal["max", "min"]
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
@@ -52,13 +53,17 @@ class Limits(BaseModel):
 
 
 class Finalists(BaseModel):
-    """`finalists`: how many of the best are evaluated again, and with what budget: epochs, steps or seconds."""
+    """`finalists`: how many of the best are evaluated again, and with what budget: epochs, steps or seconds.
+
+    start: 'scratch', or 'checkpoint': with the weights that the search has trained, for what is left of the budget.
+    """
 
     model_config = _STRICT
     top: Positive = 3
     epochs: Amount | None = None
     steps: Amount | None = None
     seconds: Amount | None = None
+    start: Start = "scratch"
 
     @model_validator(mode="after")
     def _one_unit(self) -> Finalists:
@@ -200,6 +205,8 @@ def _legal(path: Sequence[str]) -> list[str]:
 
 
 def _literals(path: Sequence[str]) -> tuple[str, ...]:
+    if path == ["finalists", "start"]:
+        return STARTS
     return ("front", "all") if path == ["keep"] else ("max", "min")
 
 

@@ -39,9 +39,9 @@ class Evaluator(Protocol):
     `knows_stage = True` when `evaluate` takes a keyword `stage` ('search' or 'finalist': only finalists are tested);
     `reports = True` when `evaluate` takes a keyword `report`, a function to be called with one mapping per epoch, so
     that an executor's scheduler may stop it early; `continues = True`, with `writes_files`, when `evaluate` takes
-    keywords `checkpoint`, whether to leave in `folder`, in a file `checkpoint.…`, what going on from there needs, and
-    `before` and `spent`, the folder where an evaluation of the same candidate left that and the `Budget` spent there
-    (or None): it then spends the rest of its budget, or says in its notes, under `FROM_SCRATCH`, why it began anew;
+    keywords `checkpoint` (whether to leave in `folder`, in files called `CHECKPOINT`, what going on from there needs),
+    `before` and `spent` (the folder where an evaluation of the same candidate left that, and the `Budget` spent there,
+    or None): it then spends the rest of its budget, or says in its notes, under `FROM_SCRATCH`, why it began anew;
     `default_budget`, a `Budget`; `prepares = True` when it has a method
     `prepare(folder, seed, report)`, called once before the first evaluation and again on resume, which may take long,
     keeps what it makes in `folder` (a Path) and tells how far it is by calling `report` (or None) with a mapping of
@@ -57,6 +57,9 @@ class Evaluator(Protocol):
     def fingerprint(self) -> str:
         """A text that changes whenever the numbers would: data, recipe, versions that matter."""
 
+
+CHECKPOINT = "checkpoint.*"
+"""Names of the files that an evaluator leaves so that a later evaluation can go on from there."""
 
 FROM_SCRATCH = "from_scratch"
 """The note of a measurement that says why an evaluation that was to go on from an earlier one did not."""

@@ -19,6 +19,15 @@ def whole(value: object, least: int, most: int = MOST) -> str:
     return f"expected at most {most:,}" if value > most else ""
 
 
+_KEYWORDS = {
+    "writes_files": ("folder",),
+    "knows_stage": ("stage",),
+    "reports": ("report",),
+    "continues": ("before", "spent", "checkpoint"),
+}
+"""What an evaluator says of itself, and which keywords `evaluate` then takes."""
+
+
 def check_evaluator(evaluator: Evaluator) -> None:
     """Refuse an evaluator that would fail each of its trials: methods that are missing, or take other arguments.
 
@@ -28,11 +37,7 @@ def check_evaluator(evaluator: Evaluator) -> None:
     for method in ("evaluate", "metrics", "fingerprint"):
         if not callable(getattr(evaluator, method, None)):
             raise RecipeError(f"{who} has no method {method}(); expected evaluate, metrics and fingerprint")
-    extra = [
-        keyword
-        for flag, keyword in (("writes_files", "folder"), ("knows_stage", "stage"), ("reports", "report"))
-        if getattr(evaluator, flag, False)
-    ]
+    extra = [keyword for flag, keywords in _KEYWORDS.items() if getattr(evaluator, flag, False) for keyword in keywords]
     _takes(who, evaluator, "metrics", (), [])
     _takes(who, evaluator, "fingerprint", (), [])
     _takes(who, evaluator, "evaluate", ("candidate", "budget", "seed"), extra)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import RecipeError, StoreError, nearest
-from nas.core.keys import evaluation_key
 from nas.core.records import (
     KEYING,
     Budget,
@@ -32,9 +31,9 @@ from nas.core.seeds import derive
 from nas.engine.asking import Asking, short
 from nas.engine.checks import MOST, whole
 from nas.engine.feasibility import Cost, Feasibility, verdict
+from nas.engine.finalists import Again, Final, Finals, check_start
 from nas.engine.identity import Identity
 from nas.engine.interrupts import Interrupts
-from nas.engine.pareto import by_front
 from nas.engine.reuse import Classes, Flight, Reuse, Told
 from nas.engine.weights import KEEP, Weights
 
@@ -79,11 +78,13 @@ class Controller:
     trials: how many trials to ask for at most.
     hours: no trial is asked for after this wall time, summed over all sessions; those in work are finished.
     max_failures: how many FAILED trials end the search.
-    finalists: (how many of the best trials to evaluate again, with which budget), after the search.
+    finalists: (how many of the best trials to evaluate again, with which budget, from 'scratch' or a 'checkpoint'),
+        after the search.
     folder: the run's folder, for evaluators that write files.
     cost: cost metrics of a candidate before it is evaluated; merged into every measurement.
     memory_bytes: candidates whose `train_memory_bytes` exceed it are INFEASIBLE.
-    keep: 'front' deletes the weights of trials that are dominated, 'all' keeps them.
+    keep: 'front' deletes the weights of trials that are dominated (by `top` networks, where finalists start at a
+        checkpoint), 'all' keeps them.
     reuse: when a candidate counts as known; None evaluates every proposal. By function needs `space`.
     cache: measurements that are shared with other runs.
     on_event: is told of progress. on_prepare: is told how far the evaluator is that is got ready before the search.
@@ -101,7 +102,7 @@ class Controller:
     space: Any = None
     hours: float | None = None
     max_failures: int = 10
-    finalists: tuple[int, Budget] | None = None
+    finalists: tuple[int, Budget] | tuple[int, Budget, str] | None = None
     seed: int = 0
     folder: Path | None = None
     cost: Cost | None = None
@@ -125,6 +126,8 @@ class Controller:
             expected = whole(value, least, MOST if name == "executor.lookahead" else _ENDLESS)
             if expected:
                 raise RecipeError(f"{name} is {value!r}; {expected}")
+        if self.finalists is not None:
+            check_start(Again(*self.finalists).start, self.evaluator)
         if self.keep not in KEEP:
             raise RecipeError(f"keep is {self.keep!r}; {nearest(self.keep, KEEP)}")
         if self.hours is not None and not self.hours > 0:
@@ -149,7 +152,7 @@ class Controller:
                 interrupts.listen()  # Ray sets a handler of its own when it starts
                 reason = session.search()
                 if self.finalists is not None and reason != "failures":
-                    session.retrain(*self.finalists)
+                    session.retrain()
             except KeyboardInterrupt:
                 reason = "interrupted"
             finally:
@@ -181,7 +184,7 @@ class _Session:
     flying: dict[int, Flight] = field(default_factory=dict)
     ended: dict[int, Trial] = field(default_factory=dict)
     complete: dict[str, Trial] = field(default_factory=dict)
-    points: set[tuple[str, tuple[float, ...]]] = field(default_factory=set)
+    points: set[tuple[tuple[float, ...], str]] = field(default_factory=set)
     told: int = 0
     next_id: int = 0
     outcome: Outcome = Outcome()
@@ -207,7 +210,14 @@ class _Session:
             run=str(plan.folder.resolve()) if plan.folder is not None else "", remark=plan.on_remark,
         )  # fmt: skip
         writes = getattr(plan.evaluator, "writes_files", False) and plan.folder is not None
-        self.weights = Weights(plan.folder, plan.keep) if writes and plan.folder is not None else None
+        again = Again(*plan.finalists) if plan.finalists is not None else None
+        self.checkpoints = again is not None and again.continues
+        spare = again.top if again is not None and again.continues else 1
+        self.weights = Weights(plan.folder, plan.keep, spare) if writes and plan.folder is not None else None
+        self.finals: Finals | None = None
+        if again is not None:
+            fingerprint = plan.evaluator.fingerprint()
+            self.finals = Finals(again, fingerprint, self.classes.seed(0), self.weights, plan.on_remark)
 
     def _check_space(self, before: str | None, now: str) -> None:
         if before is None:
@@ -306,14 +316,28 @@ class _Session:
     def _submit(self, flight: Flight) -> None:
         self.flying[flight.id] = flight
         folder = self.weights.folder(flight.id) if self.weights is not None else None
-        self.plan.executor.submit(Job(flight.id, flight.candidate, flight.budget, flight.seed, folder, flight.stage))
+        earlier = flight.earlier if isinstance(flight, Final) else None
+        self.plan.executor.submit(
+            Job(
+                flight.id,
+                flight.candidate,
+                flight.budget,
+                flight.seed,
+                folder,
+                flight.stage,
+                before=earlier.folder if earlier is not None else None,
+                spent=earlier.spent if earlier is not None else None,
+                checkpoint=self.checkpoints,
+            )
+        )
 
     def _collect(self, done: Done) -> None:
         """Record a job that ended, and then the trials that waited for it."""
         flight = self.flying.pop(done.id)
         trial = self._judge(flight, done)
-        if flight.stage != "search":
-            self._record(flight, trial)
+        if isinstance(flight, Final):
+            assert self.finals is not None
+            self._record(flight, self.finals.settled(flight, trial))
             return
         self._record(flight, self.classes.ended(flight, trial))
         self.classes.share(flight, trial, done.measurement)
@@ -374,21 +398,25 @@ class _Session:
 
     def _remember(self, trial: Trial) -> None:
         """Keep what a later equal trial, and the weights on disk, depend on."""
-        if self.plan.finalists is not None and trial.complete:
+        if self.finals is not None and trial.complete:
             self._rank(trial)
+            self.finals.learn(trial)
         if self.weights is not None:
             if not trial.complete:
                 self.weights.useless(trial.id)
             elif trial.source == "evaluated":
-                self.weights.measured(trial.id, losses(trial, self.plan.objectives))
+                self.weights.measured(trial.id, *self._point(trial))
 
     def _rank(self, trial: Trial) -> None:
         """Keep a trial that may be a finalist: a network's latest numbers, one of equal networks with equal ones."""
-        graph = trial.keys["graph"]
-        point = (trial.keys.get("functional", graph), losses(trial, self.plan.objectives))
+        point = self._point(trial)
         if point not in self.points:
             self.points.add(point)
-            self.complete[graph] = trial
+            self.complete[trial.keys["graph"]] = trial
+
+    def _point(self, trial: Trial) -> tuple[tuple[float, ...], str]:
+        """What a complete trial is worth, and a key that equal networks have in common."""
+        return losses(trial, self.plan.objectives), trial.keys.get("functional", trial.keys["graph"])
 
     def _show(self, kind: str, trial: Trial) -> None:
         if self.plan.on_event is not None:
@@ -419,23 +447,13 @@ class _Session:
 
     # ---- finalists -----------------------------------------------------------------------------------------------
 
-    def retrain(self, top: int, budget: Budget) -> None:
-        """Evaluate the best trials again with a larger budget; those that have been are not repeated.
-
-        The best are those of the front by the first objective, then those that are on the front without it, and so on.
-        """
-        complete = sorted(self.complete.values(), key=lambda trial: trial.id)
-        ranked = by_front([losses(trial, self.plan.objectives) for trial in complete])
-        have = {trial.of for trial in self.final.values()}
-        for trial in (complete[place] for place in ranked[:top]):
-            if trial.id in have:
-                continue
-            graph, seed = trial.keys["graph"], self.classes.seed(0)
-            key = evaluation_key(graph, self.plan.evaluator.fingerprint(), budget, seed, "finalist")
-            keys = {"decisions": trial.keys["decisions"], "graph": graph, "evaluation": key}
-            costs = self.feasibility.look(trial.candidate).costs
-            new = self._new_id(self.final, self.recorded)
-            self._submit(Flight(new, -1, trial.candidate, budget, keys, costs, seed, "finalist", trial.id))
+    def retrain(self) -> None:
+        """Evaluate the best trials again with a larger budget; those that have been are not repeated."""
+        assert self.finals is not None
+        for flight in self.finals.flights(self.complete.values(), list(self.final.values()), self.plan.objectives):
+            flight.id = self._new_id(self.final, self.recorded)
+            flight.costs = self.feasibility.look(flight.candidate).costs
+            self._submit(flight)
         while self.flying:
             self._collect(self.plan.executor.next())
 

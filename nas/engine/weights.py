@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from nas.core.roles import CHECKPOINT
+
+TRIALS = "trials"
+"""The folder of a run that has a folder for each trial that left files."""
 WEIGHTS = "weights.safetensors"
 KEEP = ("front", "all")
 """What may be kept: the weights of the front, or all."""
 
 
 class Weights:
-    """Deletes a trial's weights when another trial dominates it, as the front grows.
+    """Deletes a trial's weights, and its checkpoint, when other trials dominate it, as the front grows.
+
+    finalists: how many trials may be evaluated again and go on from their checkpoints: what fewer than so many networks
+        dominate may be one of them, and stays. With 1, the front alone does.
 
     Points are losses, to be minimised. Equal points do not dominate one another.
     """
 
-    def __init__(self, folder: Path, keep: str) -> None:
-        self._root = folder / "trials"
+    def __init__(self, folder: Path, keep: str, finalists: int = 1) -> None:
+        self._root = folder / TRIALS
         self._keep = keep
-        self._front: list[tuple[tuple[float, ...], int]] = []
+        self._most = finalists
+        self._held: list[_Held] = []
 
     def folder(self, trial_id: int) -> Path:
         """The folder of one trial, made if it is not there."""
@@ -26,25 +35,52 @@ class Weights:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def measured(self, trial_id: int, point: tuple[float, ...]) -> None:
-        """A trial is complete: place it on the front, or delete its weights, and those of the trials it dominates."""
-        if any(_dominates(other, point) for other, _ in self._front):
-            self.useless(trial_id)
-            return
-        for other, beaten in self._front:
-            if _dominates(point, other):
-                self.useless(beaten)
-        self._front = [entry for entry in self._front if not _dominates(point, entry[0])]
-        self._front.append((point, trial_id))
+    def checkpoint(self, trial_id: int) -> Path | None:
+        """The folder of a trial that has a checkpoint, else None."""
+        path = self._root / str(trial_id)
+        return path if has_checkpoint(path) else None
+
+    def measured(self, trial_id: int, point: tuple[float, ...], network: str = "") -> None:
+        """A trial is complete: keep its weights or delete them, and those of the trials that it dominates once more.
+
+        network: a key by which equal networks count as one.
+        """
+        new = _Held(point, trial_id, network or str(trial_id))
+        for other in self._held:
+            if _dominates(other.point, point):
+                new.beaten_by.add(other.network)
+            elif _dominates(point, other.point):
+                other.beaten_by.add(new.network)
+        self._held.append(new)
+        for held in self._held:
+            if len(held.beaten_by) >= self._most:
+                self.useless(held.trial_id)
+        self._held = [held for held in self._held if len(held.beaten_by) < self._most]
 
     def useless(self, trial_id: int) -> None:
-        """Delete the weights of a trial, and its folder if nothing else is in it."""
+        """Delete the weights and the checkpoint of a trial, and its folder if nothing else is in it."""
         path = self._root / str(trial_id)
         if self._keep == "all" or not path.is_dir():
             return
-        (path / WEIGHTS).unlink(missing_ok=True)
+        for file in (path / WEIGHTS, *path.glob(CHECKPOINT)):
+            file.unlink(missing_ok=True)
         if not any(path.iterdir()):
             path.rmdir()
+
+
+@dataclass(slots=True)
+class _Held:
+    """A trial whose weights are kept. beaten_by: the networks that dominate it."""
+
+    point: tuple[float, ...]
+    trial_id: int
+    network: str
+    beaten_by: set[str] = field(default_factory=set)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether an evaluator left something to go on from."""
+    return any(folder.glob(CHECKPOINT))
 
 
 def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

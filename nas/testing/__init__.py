@@ -13,7 +13,7 @@ from nas.testing.caches import CacheContract
 from nas.testing.evaluators import EvaluatorContract
 from nas.testing.executors import ExecutorContract
 from nas.testing.memory import MemoryCache, MemoryStore
-from nas.testing.samples import Agreement, AgreementInWorkers, small_space
+from nas.testing.samples import Agreement, AgreementInWorkers, Remembering, small_space
 from nas.testing.strategies import StrategyContract
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ExecutorContract",
     "MemoryCache",
     "MemoryStore",
+    "Remembering",
     "StrategyContract",
     "small_space",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.records import Budget, Candidate, Measurement
-from nas.core.roles import Evaluator
+from nas.core.roles import CHECKPOINT, FROM_SCRATCH, Evaluator
 
 
 class EvaluatorContract:
@@ -31,6 +31,19 @@ class EvaluatorContract:
         """One evaluation, as an executor does it."""
         extra: dict[str, Any] = {"folder": folder} if getattr(evaluator, "writes_files", False) else {}
         return evaluator.evaluate(candidate, self.budget, seed, **extra)
+
+    def part(
+        self,
+        evaluator: Evaluator,
+        budget: Budget,
+        folder: Path,
+        before: Path | None = None,
+        spent: Budget | None = None,
+        checkpoint: bool = False,
+    ) -> Measurement:
+        """One evaluation of an evaluator that continues, of the first candidate."""
+        extra: dict[str, Any] = {"folder": folder, "before": before, "spent": spent, "checkpoint": checkpoint}
+        return evaluator.evaluate(self.candidates()[0], budget, 3, **extra)
 
     def stable(self, measurement: Measurement) -> dict[str, float]:
         """The metrics without the noisy ones."""
@@ -77,3 +90,26 @@ class EvaluatorContract:
         self.measure(evaluator, self.candidates()[0], tmp_path)
         there = (tmp_path / "weights.safetensors").is_file()
         assert there == getattr(evaluator, "writes_files", False), f"files there: {sorted(tmp_path.iterdir())}"
+
+    def test_goes_on_from_an_earlier_evaluation(self, tmp_path: Path) -> None:
+        """An evaluator with `continues` leaves a checkpoint when it is asked for one, and uses it."""
+        evaluator = self.make()
+        if not getattr(evaluator, "continues", False):
+            return
+        longer = Budget(3 * self.budget.amount, self.budget.unit)
+        first, other = tmp_path / "first", tmp_path / "other"
+        self.part(evaluator, self.budget, first, checkpoint=True)
+        assert list(first.glob(CHECKPOINT)), f"no {CHECKPOINT} was left"
+        found = self.part(evaluator, longer, other, first, self.budget)
+        assert FROM_SCRATCH not in found.notes, found.notes[FROM_SCRATCH]
+        assert not list(other.glob(CHECKPOINT)), "a checkpoint was left that nobody wants"
+
+    def test_begins_anew_where_nothing_was_left_and_says_so(self, tmp_path: Path) -> None:
+        """Such an evaluation gives the numbers of one from scratch."""
+        evaluator = self.make()
+        if not getattr(evaluator, "continues", False):
+            return
+        (tmp_path / "empty").mkdir()
+        found = self.part(evaluator, self.budget, tmp_path / "found", tmp_path / "empty", self.budget)
+        assert found.notes.get(FROM_SCRATCH), "nothing says that it began anew"
+        assert self.stable(found) == self.stable(self.part(evaluator, self.budget, tmp_path / "other"))

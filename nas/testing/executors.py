@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from nas.core.records import Budget, Candidate
 from nas.core.roles import Done, Evaluator, Executor, Job
-from nas.testing.samples import AgreementInWorkers, small_space
+from nas.testing.samples import AgreementInWorkers, Remembering, small_space
 
 
 class ExecutorContract:
@@ -75,6 +76,17 @@ class ExecutorContract:
         for place in broken:
             assert "as the test wanted" in ended[place].reason, ended[place].reason
             assert "EvaluationError" in ended[place].traceback, ended[place].traceback
+
+    def test_what_an_evaluation_goes_on_from_is_told(self, tmp_path: Path) -> None:
+        """To an evaluator that continues; to others it would be an unknown keyword."""
+        first, second = self.candidates(2)
+        with self.started(Remembering()) as executor:
+            executor.submit(Job(0, first, Budget(1), 5, tmp_path, checkpoint=True))
+            executor.submit(Job(1, second, Budget(9), 5, tmp_path, before=tmp_path / "0", spent=Budget(2)))
+            ended = {done.id: done for done in (executor.next(), executor.next())}
+        notes = [found.notes if (found := ended[place].measurement) else ended[place].reason for place in (0, 1)]
+        assert notes[0] == {"before": None, "spent": None, "checkpoint": True}
+        assert notes[1] == {"before": str(tmp_path / "0"), "spent": "2 epochs", "checkpoint": False}
 
     def test_closing_stops_work(self) -> None:
         """`close` returns although jobs are in work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nas.core.errors import EvaluationError
@@ -69,3 +70,25 @@ class AgreementInWorkers(Agreement):
     """The same, in worker processes."""
 
     in_process: ClassVar[bool] = False
+
+
+class Remembering(AgreementInWorkers):
+    """The same, with what it is told of an earlier evaluation in its notes."""
+
+    writes_files: ClassVar[bool] = True
+    continues: ClassVar[bool] = True
+
+    def evaluate(  # type: ignore[override]
+        self,
+        candidate: Candidate,
+        budget: Budget,
+        seed: int,
+        folder: Path | None = None,
+        before: Path | None = None,
+        spent: Budget | None = None,
+        checkpoint: bool = False,
+    ) -> Measurement:
+        """As above; nothing is written."""
+        found = super().evaluate(candidate, budget, seed)
+        told = {"before": before and str(before), "spent": spent and str(spent), "checkpoint": checkpoint}
+        return Measurement(found.metrics, notes=told)

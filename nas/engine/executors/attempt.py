@@ -26,6 +26,8 @@ def attempt(evaluator: Evaluator, job: Job, report: Report | None = None) -> Don
         extra["folder"] = job.folder
     if getattr(evaluator, "knows_stage", False):
         extra["stage"] = job.stage
+    if getattr(evaluator, "continues", False):
+        extra |= {"before": job.before, "spent": job.spent, "checkpoint": job.checkpoint}
     ending: list[BaseException] = []
 
     def tell(row: Mapping[str, float]) -> None:

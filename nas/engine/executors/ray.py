@@ -228,9 +228,9 @@ def _searcher(bridge: _Bridge) -> Any:
                 job = None
             if job is None:
                 return None
-            folder = job.folder.resolve() if job.folder is not None else None
+            folder, before = (path.resolve() if path is not None else None for path in (job.folder, job.before))
             bridge.running[trial_id] = job
-            return {"job": _encode(replace(job, folder=folder))}
+            return {"job": _encode(replace(job, folder=folder, before=before))}
 
         def on_trial_complete(
             self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False, **_: Any
@@ -275,7 +275,8 @@ def _trainable(config: Mapping[str, Any], packed: bytes, path: list[str]) -> Non
 
     def report(row: Mapping[str, float]) -> None:
         rows.append(dict(row))
-        if not (job.budget.unit == "epochs" and len(rows) >= job.budget.amount):  # the last one comes with the result
+        epochs = row.get("epoch", len(rows))  # a continued evaluation begins after those before
+        if not (job.budget.unit == "epochs" and epochs >= job.budget.amount):  # the last one comes with the result
             tune.report({**row, _ROWS: json.dumps(rows)})
 
     done = attempt(_evaluator(packed), job, report)
