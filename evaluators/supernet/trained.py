@@ -66,7 +66,8 @@ class TrainedSupernet:
         identity = evaluator.identity(seed)
         known = checkpoint.load(folder, identity)
         space, data = evaluator.space, evaluator.data
-        candidates = held(space)
+        watched = [drawn(space, partial(generator, 0, "watched", number)) for number in range(WATCHED)]
+        candidates = [*held(space), *watched]  # what is only looked at needs room too, before there is an optimizer
         check_outputs(profile(candidates[0].graph, space.inputs).outputs, data)
         first = derive(seed, "weights")
         make = partial(Supernet, space, evaluator.sharing, evaluator.norms, first)
@@ -79,7 +80,6 @@ class TrainedSupernet:
         sets = self.supernet.weights.sets
         learned = getattr(evaluator.sharing, "assignment", "learned") == "learned"
         self.assignment = Assignment(space, sets, seed, learned) if sets > 1 else None
-        watched = [drawn(space, partial(generator, 0, "watched", number)) for number in range(WATCHED)]
         self.training = Training(
             self.supernet, evaluator, seed, self.device, self.parts["train"], self.parts["validation"],
             self.assignment, watched, identity,

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from evaluators.supernet.balance import Assignment
 from evaluators.supernet.checkpoint import NAME
+from evaluators.supernet.evaluator import SupernetEvaluator
+from evaluators.supernet.experts import diagnostics
 from evaluators.supernet.loop import Training, answers, distillation
 from evaluators.supernet.rules import Rule, Sandwich, Sorted
 from evaluators.supernet.trained import TrainedSupernet, prepare
@@ -18,6 +20,7 @@ from nas.core.errors import EvaluationError, RecipeError
 from nas.core.seeds import generator
 from nas.core.supernet.extremes import largest, smallest
 from nas.core.supernet.network import Supernet
+from search_spaces.cnn import cnn
 from tests.evaluators.supernet.spaces import blobs, evaluator, plain_space, rich_space
 
 ALL = [
@@ -407,3 +410,16 @@ def test_rules_of_ones_own_need_only_a_sampler():
     made.step(*batch(made))
     assert made.steps == 1
     assert isinstance(Sandwich(), Rule)
+
+
+def test_what_is_only_looked_at_has_room_before_there_is_an_optimizer(tmp_path):
+    """A tensor that grew behind the optimizer's back would be trained no longer, and could not be written down."""
+    data = blobs(side=8)
+    space = cnn(data.inputs, classes=3, widths=(4, 8))
+    made = SupernetEvaluator(
+        data=data, space=space, epochs=0.1, weights={"name": "mixture", "experts": 2}, statistics="shadow"
+    )
+    trained = TrainedSupernet(made, tmp_path, 0)
+    before = [bank.version for bank in trained.supernet.banks]
+    assert diagnostics(trained.supernet, trained.training.watched)
+    assert [bank.version for bank in trained.supernet.banks] == before
