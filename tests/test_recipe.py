@@ -91,6 +91,14 @@ def test_finalists_say_one_budget() -> None:
     assert parse({**GOOD, "finalists": {"seconds": 1.5}}).finalists.budget == Budget(1.5, "seconds")
 
 
+def test_finalists_begin_anew_unless_a_recipe_says_otherwise() -> None:
+    again = {"top": 2, "epochs": 40}
+    for given, start in ((again, "scratch"), ({**again, "start": "checkpoint"}, "checkpoint")):
+        plan = make_plan(parse({**GOOD, "finalists": given}))
+        assert plan.finalists == (2, Budget(40), start)
+        assert plan.resolved()["finalists"]["start"] == start
+
+
 @pytest.mark.parametrize(
     ("change_", "said"),
     [
@@ -111,6 +119,10 @@ def test_finalists_say_one_budget() -> None:
         ({"name": "a b"}, "name is 'a b'; expected a name of letters"),
         ({"finalists": {"top": 3}}, "finalists: needs one of 'epochs', 'steps' and 'seconds'"),
         ({"finalists": {"epochs": 1, "steps": 2}}, "finalists: needs one of 'epochs'"),
+        (
+            {"finalists": {"epochs": 1, "start": "checkpiont"}},
+            "finalists.start is 'checkpiont'; did you mean 'checkpoint'?",
+        ),
         ({"keep": "al"}, "keep is 'al'; did you mean 'all'?"),
         ({"constraints": ["params"]}, "constraints is ['params']; expected metric: bound"),
     ],
@@ -244,6 +256,10 @@ def test_a_plan_has_every_part_and_writes_itself_down() -> None:
         ({"evaluator": {"name": "train", "epoch": 3}}, "has no field 'epoch' (given: 3); did you mean 'epochs'?"),
         ({"evaluator": {"name": "train", "optimizer": "adam"}}, "did you mean 'adamw'?"),
         ({"executor": {"name": "local", "workers": 0}}, "workers is 0"),
+        (
+            {"evaluator": "supernet", "finalists": {"epochs": 1, "start": "checkpoint"}},
+            "SupernetEvaluator does not go on from an earlier evaluation; leave start out",
+        ),
         ({"costs": {"batc": 3}}, "costs has no field 'batc' (given: 3); did you mean 'batch'?"),
     ],
 )
