@@ -34,7 +34,7 @@ from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate
 from nas.core.values import digest
 
-VERSION = "f2"
+VERSION = "f3"
 """Changes whenever the keys of some things do: keys of different versions are never compared."""
 
 STANDARD = Probe()

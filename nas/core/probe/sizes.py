@@ -2,8 +2,9 @@
 
 A network of convolutions with canonical weights is a composition of unlike functions on maps of any size: two that
 differ, differ on small maps too. What could make two networks one on small maps only is what has no weights: a pool
-whose window covers the whole map is another pool. So the height of maps keeps 2 pixels, and more than a pool's window
-reaches. What has no weights here treats both directions alike, so one of them is enough: the width may go down to 1.
+whose window covers the whole map is another pool, and so are pools of pools. So the height of maps keeps 2 pixels, and
+more than pools reach together from one convolution to the next. What has no weights here treats both directions alike,
+so one of them is enough where no pool follows another: the width may go down to 1.
 """
 
 from __future__ import annotations
@@ -71,11 +72,14 @@ def _smallest(program: Program, axis: int) -> Fraction:
     windows = [step for step in program.steps if isinstance(step.run, nn.Conv2d | _Pool)]
     pools = [step.run for step in windows if isinstance(step.run, _Pool)]
     alike = all(window_of(pool, 0) == window_of(pool, 1) for pool in pools)
+    reaches = _reaches(program, axis)
 
     def does(step: Step, ratio: Fraction) -> bool:
         """Whether a window gives a map of the right size, and sees a part of it only."""
         window, side = window_of(step.run, axis), int(shapes[step.operands[0]][1 + axis] * ratio)
-        seen = isinstance(step.run, nn.Conv2d) or (axis == 1 and alike) or side >= _reach(window) + 2
+        before = reaches[step.operands[0]]
+        seen = isinstance(step.run, nn.Conv2d) or (axis == 1 and alike and not before)
+        seen = seen or side >= before + _reach(window) + 2
         return seen and side_after(window, side) == step.shape[1 + axis] * ratio
 
     for pixels in range(LEAST[axis], min(sides, default=0)):
@@ -83,6 +87,21 @@ def _smallest(program: Program, axis: int) -> Fraction:
         if all((side * ratio).denominator == 1 for side in sides) and all(does(step, ratio) for step in windows):
             return ratio
     return Fraction(1)
+
+
+def _reaches(program: Program, axis: int) -> list[int]:
+    """For each value, how far pools have looked since the last convolution, in its own pixels."""
+    found = [0] * (len(program.shapes) - len(program.steps))
+    for step in program.steps:
+        before = max((found[number] for number in step.operands), default=0)
+        if isinstance(step.run, nn.Conv2d):
+            found.append(0)
+        elif isinstance(step.run, _Pool):
+            window = window_of(step.run, axis)
+            found.append(-(-(before + _reach(window)) // window[1]))
+        else:
+            found.append(before)
+    return found
 
 
 def _is_image(shape: Shape) -> bool:
