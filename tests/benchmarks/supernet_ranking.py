@@ -37,6 +37,15 @@ FIELDS = ("data", "form", "decisions", "seed", "val_accuracy", "params", "macs")
 DATA_SETS = ("fashion", "cifar5", "paths", "pooling")
 RESULT = HERE / "supernet_ranking.json"
 GATES = ("gate_entropy", "gate_variance", "expert_cosine")
+CONTROLS = {
+    "mixture, layer-wise": "control: mixture, layer-wise, constant input",
+    "mixture, neuron-wise": "control: mixture, neuron-wise, constant input",
+    "balanced, 2 sets": "control: 2 sets at random",
+    "balanced, 4 sets": "control: 4 sets at random",
+    "balanced, 2 sets, 2 × steps": "control: 2 sets at random, 2 × steps",
+    "balanced, 4 sets, 4 × steps": "control: 4 sets at random, 4 × steps",
+}
+"""What differs from a supernet in nothing but the thing that is claimed to help."""
 Results = Mapping[Job, dict[str, Any]]
 
 
@@ -89,31 +98,30 @@ def rankers(data: str, form: str, truth: np.ndarray) -> dict[str, Found]:
 
 
 def supernets(data: str, form: str, results: Results, truth: np.ndarray) -> dict[str, Found]:
-    """Each supernet, with the statistics of its training (a row of its own) and with recalibrated ones."""
+    """Each supernet with recalibrated statistics, and in a row of its own with those of its training.
+
+    Both are compared with the plain elastic supernet, and with their control, measured in the same way.
+    """
     found: dict[str, Found] = {}
-    names = supernets_of(data)
-    first = next(iter(names))
-    base: dict[str, np.ndarray] = {}
-    for name in names:
-        runs = [row for job, row in results.items() if (job.data, job.form, job.what) == (data, form, name)
-                and job.kind == "supernet"]  # fmt: skip
-        if not runs:
-            continue
+    runs_of: dict[str, list[dict[str, Any]]] = {}
+    for job, row in results.items():
+        if (job.data, job.form, job.kind) == (data, form, "supernet"):
+            runs_of.setdefault(job.what, []).append(row)
+    first = next(iter(supernets_of(data)))
+    for name, runs in runs_of.items():
         for way, title in (("recalibrated", name), ("plain", f"{name}, not recalibrated")):
-            scores = np.array([row[way] for row in runs])
-            row = judge(scores, truth, percent=data != "pooling")
-            row["mean_accuracy"] = round(float(scores.mean()), 2)
-            if name == first:
-                base[way] = scores
-            shared = min(len(scores), len(base["recalibrated"]))
-            if title != first:
-                row |= against(scores[:shared], base["recalibrated"][:shared], truth)
+            scores = {other: np.array([run[way] for run in rows]) for other, rows in runs_of.items()}
+            row = judge(scores[name], truth, percent=data != "pooling")
+            row["mean_accuracy"] = round(float(scores[name].mean()), 2)
+            if name != first and first in scores:
+                row["more_than_elastic"] = against(scores[name], scores[first], truth)
+            if CONTROLS.get(name) in scores:
+                row["more_than_control"] = against(scores[name], scores[CONTROLS[name]], truth)
             row |= {"steps": runs[0]["steps"], "numbers": runs[0]["numbers"]}
             seconds = [run["training_processor_seconds"] for run in runs if run["training_processor_seconds"]]
             if seconds:
                 row["training_seconds"] = round(float(np.mean(seconds)), 1)
-            row |= _notes(runs)
-            found[title] = row
+            found[title] = row | _notes(runs)
     return found
 
 
@@ -162,6 +170,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--seeds", type=int, help="supernets of each kind, instead of the form's number")
     parser.add_argument("--retrain", action="store_true", help="train the ground truth again")
+    parser.add_argument("--known", action="store_true", help="train nothing: tables of what is in the folder")
     parser.add_argument("--json", action="store_true", help=f"write {RESULT.name}")
     chosen = parser.parse_args()
     known = json.loads(RESULT.read_text()) if chosen.json and RESULT.is_file() else {}
@@ -172,6 +181,8 @@ def main() -> None:
             for job in jobs_of(data, chosen.form, truth)
             if job.kind != "supernet" or chosen.seeds is None or job.seed < chosen.seeds
         ]
+        if chosen.known:
+            jobs = [job for job in jobs if (chosen.out / f"{job.title}.json").is_file()]
         results = run(jobs, chosen.out, chosen.workers)
         if truth and data != "pooling":
             keep(data, chosen.form, results)

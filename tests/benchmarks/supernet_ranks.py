@@ -72,12 +72,13 @@ def judge(scores: np.ndarray, truth: np.ndarray, percent: bool = True) -> Found:
 
 
 def against(scores: np.ndarray, other: np.ndarray, truth: np.ndarray) -> Found:
-    """How much more τ some scores have than others, with the interval of the paired difference."""
-    (first, drawn), (second, beside) = taus(scores, truth), taus(other, truth)
-    return {
-        "more_tau": round(float(np.mean(first) - np.mean(second)), 3),
-        "more_tau_interval": interval(drawn - beside),
-    }
+    """How much more τ some scores have than others, with the interval of the paired difference.
+
+    Where there are more seeds of the one than of the other, the first ones are compared.
+    """
+    count = min(len(scores), len(other))
+    (first, drawn), (second, beside) = taus(scores[:count], truth), taus(other[:count], truth)
+    return {"tau": round(float(np.mean(first) - np.mean(second)), 3), "interval": interval(drawn - beside)}
 
 
 def ceiling(truth: np.ndarray) -> Found:
@@ -96,13 +97,17 @@ def ceiling(truth: np.ndarray) -> Found:
     }
 
 
+def _more(row: Found, name: str) -> str:
+    found = row.get(name)
+    return "{:+.3f} ({:+.2f} … {:+.2f})".format(found["tau"], *found["interval"]) if found else ""
+
+
 COLUMNS: Mapping[str, Callable[[Found], str]] = {
     "τ": lambda row: f"{row['tau']:.3f}",
     "95 %": lambda row: "{:.2f} … {:.2f}".format(*row["tau_interval"]),
     "τ by seed": lambda row: ", ".join(f"{value:.2f}" for value in row.get("tau_of_each_seed", [])),
-    "τ more than elastic": lambda row: (
-        "{:+.3f} ({:+.2f} … {:+.2f})".format(row["more_tau"], *row["more_tau_interval"]) if "more_tau" in row else ""
-    ),
+    "τ more than elastic": lambda row: _more(row, "more_than_elastic"),
+    "τ more than its control": lambda row: _more(row, "more_than_control"),
     "gap": lambda row: f"{row['gap']:.1f}" if "gap" in row else "",
     "gap 95 %": lambda row: "{:.1f} … {:.1f}".format(*row["gap_interval"]) if "gap_interval" in row else "",
     "mean accuracy": lambda row: f"{row['mean_accuracy']:.1f}" if "mean_accuracy" in row else "",

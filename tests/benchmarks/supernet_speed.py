@@ -1,9 +1,9 @@
 """What sharing costs: steps, switching, extraction, evaluation and memory of supernets, as ratios in one run.
 
-    python -m tests.benchmarks.supernet_speed [--threads 1] [--device cpu] [--only PART …] [--json]
+    python -m tests.benchmarks.supernet_speed [--threads 1] [--device cpu] [--side 32] [--only PART …] [--json]
 
 - a training step of a sampled network inside the supernet, beside the same network as a plain module; of a mixture of
-  four experts, beside the supernet without. Interleaved, the least of several rounds, on six networks.
+  four experts, beside the supernet without. Interleaved, the least of several rounds, on four networks.
 - switching to a network that was met before, and to a new one; extraction of the weights, and with a module around
   them; of a network as MobileNet's, by the processor's time.
 - candidates per second over digits with inherited weights.
@@ -50,8 +50,8 @@ KINDS: Mapping[str, Elastic] = {
 }
 
 
-def mobile() -> Space:
-    """Inverted bottlenecks of open kernels, expansions and depths, as in Once-for-all, for 32 × 32 images."""
+def mobile(side: int) -> Space:
+    """Inverted bottlenecks of open kernels, expansions and depths, as in Once-for-all, for small images."""
 
     def stage(width: int, most: int, stride: int) -> Part:
         kernel, expand = one_of(3, 5, 7), one_of(3, 4, 6)
@@ -62,7 +62,7 @@ def mobile() -> Space:
         f"stage{number}": stage(width, 3, stride)
         for number, (width, stride) in enumerate([(24, 2), (40, 2), (80, 1), (112, 1), (160, 2)], 1)
     }
-    return Space(seq(stem=op("stem", width=16), **stages, head=op("head")), image(3, 32, 32), 10)
+    return Space(seq(stem=op("stem", width=16), **stages, head=op("head")), image(3, side, side), 10)
 
 
 # ---- training steps --------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def training(space: Space, device: str, rounds: int, clock: Callable[[], float])
     """Steps inside supernets beside plain ones; the median over networks of the ratio of their least times."""
     (spec,) = space.inputs.values()
     x, y = torch.randn(BATCH, *spec.shape, device=device), torch.randint(0, 10, (BATCH,), device=device)
-    candidates = sampled(space, 6)
+    candidates = sampled(space, 4)
     nets = {name: Supernet(space, weights) for name, weights in KINDS.items()}
     for net in nets.values():
         net.hold(candidates)
@@ -239,6 +239,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--side", type=int, default=32, help="pixels of the images of training steps")
     parser.add_argument("--candidates", type=int, default=1000)
     parser.add_argument("--only", nargs="*", help="parts to measure; the others stay as the file has them")
     parser.add_argument("--json", action="store_true", help=f"write {RESULT.name}")
@@ -246,13 +247,12 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     by_processor = chosen.device == "cpu" and chosen.threads == 1
     clock = time.process_time if by_processor else time.perf_counter
-    mobiles = mobile()
-    cnns = cnn(image(3, 32, 32))
+    mobiles, cnns = mobile(chosen.side), cnn(image(3, chosen.side, chosen.side))
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "step_of_mobile": lambda: training(mobiles, chosen.device, chosen.rounds, clock),
-        "step_of_cnn": lambda: training(cnns, chosen.device, chosen.rounds, clock),
-        "taking_out_of_mobile": lambda: taking_out(mobiles),
-        "memory_of_mobile": lambda: memory(mobiles),
+        f"step_of_mobile_at_{chosen.side}": lambda: training(mobiles, chosen.device, chosen.rounds, clock),
+        f"step_of_cnn_at_{chosen.side}": lambda: training(cnns, chosen.device, chosen.rounds, clock),
+        "taking_out_of_mobile": lambda: taking_out(mobile(32)),
+        "memory_of_mobile": lambda: memory(mobile(32)),
         "evaluating_digits": lambda: evaluating(chosen.device, chosen.candidates),
     }
     known = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
