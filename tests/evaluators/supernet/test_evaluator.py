@@ -116,6 +116,7 @@ def test_hopeless_candidates_are_not_measured_to_the_end(ready):
 
 def test_weights_that_were_never_trained_are_told_and_do_not_stay(tmp_path, monkeypatch):
     monkeypatch.setattr("evaluators.supernet.trained.held", lambda space: [space[0]])
+    monkeypatch.setattr("evaluators.supernet.trained.WATCHED", 0)
     found = evaluator(training={"name": "sandwich", "random": 0}, weights="separate")
     found.prepare(tmp_path, 0)
     known, new = plain_space()[0], plain_space()[3]
@@ -135,6 +136,7 @@ def test_weights_that_were_never_trained_are_told_and_do_not_stay(tmp_path, monk
 
 def test_growing_for_one_candidate_changes_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr("evaluators.supernet.trained.held", lambda space: [smallest(space)])
+    monkeypatch.setattr("evaluators.supernet.trained.WATCHED", 0)
     found = evaluator(lr=0.02)
     monkeypatch.setattr(Uniform, "sampler", lambda self, space, seed: lambda step: [smallest(space)])
     found.prepare(tmp_path, 0)
