@@ -5,7 +5,7 @@ Letters: A architectures, S seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,17 @@ def tau(first: np.ndarray, second: np.ndarray) -> float:
     >>> tau(np.array([1, 2, 3]), np.array([1, 3, 2]))
     0.3333333333333333
     """
-    return _tau(_signs(first), _signs(second))
+    return float(_tau(_signs(first), _signs(second)))
 
 
 def _signs(values: np.ndarray) -> np.ndarray:
-    return np.sign(values[:, None] - values[None, :])  # (A, A)
+    return np.sign(values[..., :, None] - values[..., None, :])  # (…, A, A)
 
 
-def _tau(first: np.ndarray, second: np.ndarray) -> float:
-    scale = np.sqrt(np.abs(first).sum() * np.abs(second).sum())
-    return float((first * second).sum() / scale) if scale else 0.0
+def _tau(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """τ-b from signs of differences, (…, A, A); pairs that are one architecture drawn twice count as ties."""
+    scale = np.sqrt(np.abs(first).sum((-2, -1)) * np.abs(second).sum((-2, -1)))
+    return np.where(scale > 0, (first * second).sum((-2, -1)) / np.maximum(scale, 1.0), 0.0)
 
 
 def resamples(count: int) -> np.ndarray:
@@ -37,19 +38,17 @@ def resamples(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
 
 
-def interval(values: Sequence[float]) -> list[float]:
+def interval(values: np.ndarray) -> list[float]:
     """The middle 95 %."""
     return [round(float(value), 3) for value in np.percentile(values, (2.5, 97.5))]
 
 
 def taus(scores: np.ndarray, truth: np.ndarray) -> tuple[list[float], np.ndarray]:
     """τ to the truth of each seed's scores, (S, A); and the mean over seeds in each resample, (RESAMPLES,)."""
-    true, signs = _signs(truth), [_signs(row) for row in scores]
-    drawn = [
-        np.mean([_tau(sign[np.ix_(index, index)], true[np.ix_(index, index)]) for sign in signs])
-        for index in resamples(len(truth))
-    ]
-    return [_tau(sign, true) for sign in signs], np.array(drawn)
+    index = resamples(len(truth))
+    true = _signs(truth[index])  # (RESAMPLES, A, A)
+    drawn = np.mean([_tau(_signs(row[index]), true) for row in scores], axis=0)
+    return [tau(row, truth) for row in scores], drawn
 
 
 def judge(scores: np.ndarray, truth: np.ndarray, percent: bool = True) -> Found:
@@ -84,9 +83,8 @@ def against(scores: np.ndarray, other: np.ndarray, truth: np.ndarray) -> Found:
 def ceiling(truth: np.ndarray) -> Found:
     """τ between the seeds of the ground truth, (S, A): what a ranker that is as good as a training reaches."""
     pairs = [(a, b) for a in range(len(truth)) for b in range(a + 1, len(truth))]
-    drawn = [
-        np.mean([tau(truth[a, index], truth[b, index]) for a, b in pairs]) for index in resamples(truth.shape[1])[:1000]
-    ]
+    index = resamples(truth.shape[1])
+    drawn = np.mean([_tau(_signs(truth[a][index]), _signs(truth[b][index])) for a, b in pairs], axis=0)
     return {
         "tau": round(float(np.mean([tau(truth[a], truth[b]) for a, b in pairs])), 3),
         "tau_interval": interval(drawn),
