@@ -28,7 +28,7 @@ STORE = "store.sqlite"
 REPORT = "report.html"
 BEST = "best"
 CODE = "code"
-OURS = (RECIPE, STORE, REPORT, BEST, CODE, "trials")
+OURS = (RECIPE, STORE, REPORT, BEST, CODE, "trials", "prepared")
 
 _NAMED = re.compile(r"(.+\.py):([\w.]+)")
 

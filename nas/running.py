@@ -280,6 +280,7 @@ class Session:
     def _finish(self, run: Run) -> None:
         """Write the report, and the best network as a plain torch module. What fails is noted: the run is safe."""
         try:
+            self._write_inherited(run)
             self.report = run.report()
             best = self._to_take_home(run)
             if best is not None:
@@ -287,6 +288,15 @@ class Session:
                 self.best = best
         except NASError as error:
             self.problems.append(str(error))
+
+    def _write_inherited(self, run: Run) -> None:
+        """Weights of the front's networks where the evaluator has them ready, so that any of them can be exported."""
+        from nas.engine.weights import TRIALS
+
+        inherit = getattr(self.plan.evaluator, "inherit", None)
+        for trial in run.front if inherit is not None else ():
+            if run.weights_of(trial) is None:
+                inherit(trial.candidate, self.folder / TRIALS / str(trial.id))  # type: ignore[misc]
 
     def _to_take_home(self, run: Run) -> Trial | None:
         """The best trial, or the first of the front, whose weights are at hand."""

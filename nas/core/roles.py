@@ -45,7 +45,8 @@ class Evaluator(Protocol):
     `default_budget`, a `Budget`; `prepares = True` when it has a method
     `prepare(folder, seed, report)`, called once before the first evaluation and again on resume, which may take long,
     keeps what it makes in `folder` (a Path) and tells how far it is by calling `report` (or None) with a mapping of
-    numbers such as `epoch` and `epochs`.
+    numbers such as `epoch` and `epochs`; `inherit(candidate, folder)`, which writes `weights.safetensors` of a
+    candidate whose weights are ready without training.
     """
 
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import torch
 
 import nas
+from evaluators.data import load
 from evaluators.supernet.checkpoint import NAME
 from evaluators.supernet.loop import Training
+from results.export import load as network_of
 
 RECIPE = {
     "space": {"name": "cnn", "widths": [8, 16], "depths": [1], "stages": 1},
@@ -28,6 +31,13 @@ def test_a_search_trains_once_and_resumes_without_training(tmp_path, monkeypatch
     assert finalist["test_accuracy"] in (finalist["test_accuracy_tuned"], finalist["test_accuracy_scratch"])
     assert 0 <= finalist["val_accuracy_inherited"] <= 100
     searched = run.trials("search")["val_accuracy"].tolist()
+    other = next(trial for trial in run.front if trial.id != finalist["of"])
+    run.export(other, tmp_path / "net")  # inherited weights, of a network that was never trained by itself
+    data = load("digits")
+    x, y = data.tensors("validation", "cpu")
+    with torch.no_grad():
+        right = network_of(tmp_path / "net")(data.normaliser("cpu")(x)).argmax(1) == next(iter(y.values()))
+    assert 100 * right.float().mean().item() == pytest.approx(other.metrics["val_accuracy"])
     monkeypatch.setattr(Training, "step", None)  # would be called
     more = nas.resume(str(tmp_path / "run"), sets=("budget.trials=10",))
     again = more.trials("search")["val_accuracy"].tolist()
