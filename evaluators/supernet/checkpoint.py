@@ -8,6 +8,7 @@ A reader, and a training that was killed while it wrote, see the last complete c
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -26,18 +27,40 @@ VERSION = 1
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write a checkpoint in place of the one before. `facts` hold `step` and `identity`."""
+    """Write a checkpoint in place of the one before. `facts` hold `step` and `identity`.
+
+    Raises: EvaluationError when it cannot be written; the one before is then still there.
+    """
     title = f"supernet-{facts['step']}.safetensors"
-    write({name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}, folder, {}, title)
-    unfinished = folder / f".{NAME}.{os.getpid()}"
-    with unfinished.open("w") as file:
-        json.dump({"version": VERSION, "tensors": title, **facts}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(folder / NAME)
+    try:
+        path = write(_apart(tensors), folder, {}, title)
+        unfinished = folder / f".{NAME}.{os.getpid()}"
+        with unfinished.open("w") as file:
+            json.dump({"version": VERSION, "tensors": title, "digest": _digest(path), **facts}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(folder / NAME)
+    except (OSError, SafetensorError) as error:
+        raise EvaluationError(f"the checkpoint in {folder} cannot be written: {error}") from error
     for other in folder.glob("supernet-*.safetensors"):
         if other.name != title:
             other.unlink()
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, each with memory of its own: modules of a user's may share theirs."""
+    found: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().to("cpu").contiguous()
+        found[name] = plain.clone() if plain.untyped_storage().data_ptr() in places else plain
+        places.add(plain.untyped_storage().data_ptr())
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def load(folder: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -51,6 +74,8 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], 
         facts = json.loads((folder / NAME).read_text())
         differs = _differences(facts["identity"], identity) if facts["version"] == VERSION else ["its format"]
         tensors = {} if differs else load_file(folder / facts["tensors"])
+        if not differs:
+            _check(facts, folder)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise EvaluationError(
             f"the checkpoint {folder / NAME} cannot be read ({type(error).__name__}: {error}); "
@@ -62,6 +87,15 @@ def load(folder: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Tensor], 
             "go back to what it was, or choose another folder to train a new one"
         )
     return tensors, facts
+
+
+def _check(facts: Mapping[str, Any], folder: Path) -> None:
+    """Raise ValueError for facts that no training wrote, or tensors that are not those it wrote."""
+    if facts["digest"] != _digest(folder / facts["tensors"]):
+        raise ValueError(f"{facts['tensors']} is not what was written")
+    for name, kind in (("step", int), ("seconds", int | float), ("curve", list), ("grown", list), ("losses", list)):
+        if not isinstance(facts[name], kind) or isinstance(facts[name], bool):
+            raise ValueError(f"{name} is {facts[name]!r}")
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

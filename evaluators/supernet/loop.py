@@ -22,7 +22,7 @@ from evaluators.supernet.growing import Axes, axes_of, moved, optimizer_of
 from evaluators.training.augment import Augmentation
 from evaluators.training.batches import Batches
 from evaluators.training.loop import LOOK_EVERY, Clock, Losses, amp_dtype, casting, rate, total_loss
-from nas.core.errors import EvaluationError
+from nas.core.errors import EvaluationError, NASError, told
 from nas.core.records import Budget, Candidate
 from nas.core.seeds import derive
 from nas.core.supernet.forms import Mode
@@ -30,6 +30,9 @@ from nas.core.supernet.network import Supernet
 
 if TYPE_CHECKING:
     from evaluators.supernet.evaluator import SupernetEvaluator
+
+MANY = 20
+"""Networks that may fail in training, before it is looked at whether most do."""
 
 EVERY_SECONDS = 60.0
 """Most time between two checkpoints."""
@@ -72,6 +75,7 @@ class Training:
         self._losses = Losses(1 if device == "cpu" else LOOK_EVERY, self._per_epoch)
         self._amp = casting(amp_dtype(settings, device), device)
         self._augment = Augmentation.parse(settings.augment)
+        self.failures, self.first_failure = 0, ""
         self.optimizer = optimizer_of(supernet, settings, device)
         self._axes: Axes = axes_of(supernet)
         self._versions = self.versions
@@ -112,7 +116,9 @@ class Training:
                             self.save(folder)
                         if self.over:
                             break
-                    row = self._row() | {"train_loss": self._losses.mean(self.steps)}
+                    row = self._row()
+                    if self._losses:  # not where every network of the epoch failed
+                        row |= {"train_loss": self._losses.mean(self.steps)}
                     row |= diagnostics(self.supernet, self.watched)
                     self.curve.append(row)
                     self.save(folder)
@@ -138,10 +144,12 @@ class Training:
         candidates = self._draws(self.steps)
         self.make_room(candidates)
         used = [self._set_of(candidate, number, progress) for number, candidate in enumerate(candidates)]
-        self._losses.add(self.gradients(candidates, used, x, y), self.steps + 1)
-        if settings.clip:
-            nn.utils.clip_grad_norm_(self.supernet.parameters(), settings.clip)
-        self.optimizer.step()
+        loss = self.gradients(candidates, used, x, y)
+        if loss is not None:
+            self._losses.add(loss, self.steps + 1)
+            if settings.clip:
+                nn.utils.clip_grad_norm_(self.supernet.parameters(), settings.clip)
+            self.optimizer.step()
         self.optimizer.zero_grad()
         if self._rule.average:
             share(self.supernet, self._rule.average)
@@ -152,25 +160,44 @@ class Training:
 
     def gradients(
         self, candidates: Sequence[Candidate], used: Sequence[int], x: Tensor, y: Mapping[str, Tensor]
-    ) -> Tensor:
+    ) -> Tensor | None:
         """Add the mean of the gradients of some candidates to what is there; their mean loss.
 
-        used: the set of weights of each. x: (B, …).
+        used: the set of weights of each. x: (B, …). A candidate that raises is left out and noted; None: all did.
+
+        Raises: EvaluationError when most candidates raise.
         """
         self.supernet.train()
         targets: dict[str, Tensor] = {}
         total: Tensor | None = None
         for number, (candidate, which) in enumerate(zip(candidates, used, strict=True)):
-            with self._amp():
-                outputs = self.supernet(candidate, x, which=which)
-            loss = distillation(outputs, targets) if targets else total_loss(outputs, y, self.settings.label_smoothing)
-            if self._rule.teaches and number == 0:
-                targets = answers(outputs)
-            (loss / len(candidates)).backward()
+            try:
+                with self._amp():
+                    outputs = self.supernet(candidate, x, which=which)
+                loss = (
+                    distillation(outputs, targets) if targets else total_loss(outputs, y, self.settings.label_smoothing)
+                )
+                if self._rule.teaches and number == 0:
+                    targets = answers(outputs)
+                (loss / len(candidates)).backward()
+            except NASError:
+                raise
+            except Exception as error:  # a module of the user's own may raise anything
+                self._failed(candidate, error)
+                continue
             part = loss.detach() / len(candidates)
             total = part if total is None else total + part
-        assert total is not None
         return total
+
+    def _failed(self, candidate: Candidate, error: Exception) -> None:
+        """Note a candidate that raised. Raises EvaluationError when that is what most do."""
+        self.failures += 1
+        self.first_failure = self.first_failure or f"{candidate.decisions.text[:200]}: {told(error)}"
+        if self.failures > MANY and self.failures > self.steps // 2:
+            raise EvaluationError(
+                f"{self.failures} networks failed in {self.steps + 1} steps of training, the first with the decisions "
+                f"{self.first_failure}"
+            )
 
     def _set_of(self, candidate: Candidate, number: int, progress: float) -> int:
         return 0 if self.assignment is None else self.assignment.draw(candidate, self.steps, number, progress)

@@ -21,13 +21,14 @@ from evaluators.supernet.threads import threads, threads_for
 from evaluators.training.batches import Batches
 from evaluators.training.loop import measure
 from evaluators.training.run import check_outputs, part_of
-from nas.core.errors import EvaluationError
+from nas.core.errors import EvaluationError, NASError, NotInSpaceError, RecipeError, told
 from nas.core.profile import profile
 from nas.core.records import Candidate, Measurement
 from nas.core.seeds import derive, generator
 from nas.core.supernet.extremes import drawn
 from nas.core.supernet.forms import EVALUATING
 from nas.core.supernet.network import Norms, Supernet
+from nas.core.supernet.sharing import Mixture
 
 if TYPE_CHECKING:
     from evaluators.supernet.evaluator import SupernetEvaluator
@@ -40,7 +41,12 @@ def prepare(
     evaluator: SupernetEvaluator, folder: Path, seed: int, report: Callable[[Mapping[str, float]], object] | None
 ) -> TrainedSupernet:
     """Train a supernet, or go on from its last checkpoint. The global random state is left as it was."""
-    found = TrainedSupernet(evaluator, folder, seed)
+    try:
+        found = TrainedSupernet(evaluator, folder, seed)
+    except NASError:
+        raise
+    except Exception as error:  # of a module of the user's own
+        raise EvaluationError(f"supernet: it cannot be made: {told(error)}") from error
     if not found.training.over:
         with threads(found.threads):
             found.training.run(folder, report)
@@ -75,6 +81,7 @@ class TrainedSupernet:
         self.threads = threads_for(space, candidates, evaluator.batch_size)
         self.supernet = make()
         self.supernet.hold(candidates)
+        self._check_mixed()
         self.supernet.to(self.device)
         self.parts = {split: part_of(data, split, self.device, False) for split in ("train", "validation")}
         sets = self.supernet.weights.sets
@@ -85,17 +92,37 @@ class TrainedSupernet:
             self.assignment, watched, identity,
         )  # fmt: skip
         if known is not None:
-            self.training.restore(*known)
+            try:
+                self.training.restore(*known)
+            except (KeyError, TypeError, NotInSpaceError) as error:
+                raise EvaluationError(
+                    f"the checkpoint in {folder} is damaged ({told(error)}); remove it to train the supernet anew"
+                ) from error
         self._gauging: list[tuple[Tensor, ...]] | None = None
+
+    def _check_mixed(self) -> None:
+        """Raise RecipeError for a mixture in which nothing is mixed."""
+        sharing = self.supernet.weights
+        if isinstance(sharing, Mixture) and not any(key.endswith(":router") for key in self.supernet.bank().most):
+            places = [key.partition(":")[0] for key in self.supernet.bank().most if ":conv" in key or ":linear" in key]
+            raise RecipeError(
+                f"weights mixture: layers {sharing.layers!r} matches no convolution or linear layer; places are "
+                f"{', '.join(places[:6])}{', …' if len(places) > 6 else ''}"
+            )
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What has weights of its own in each form, and why."""
+        training = self.training
+        failed = (
+            (f"supernet: {training.failures} networks failed in training and were left out, the first with the "
+             f"decisions {training.first_failure}",) if training.failures else ()
+        )  # fmt: skip
         reasons: dict[str, int] = {}
         for reason in self.supernet.unshared.values():
             reasons[reason] = reasons.get(reason, 0) + 1
-        return tuple(f"supernet: {why} has no smaller form, so each has weights of its own ({n} places)"
-                     for why, n in reasons.items())  # fmt: skip
+        return (*failed, *(f"supernet: {why} has no smaller form, so each has weights of its own ({n} places)"
+                           for why, n in reasons.items()))  # fmt: skip
 
     # ---- measuring ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +131,9 @@ class TrainedSupernet:
         began = time.perf_counter()
         self.supernet.plan(candidate)
         fresh = self._fresh()
-        with threads(self.threads):
+        gpus = list(range(torch.cuda.device_count())) if self.device.startswith("cuda") else []
+        with threads(self.threads), torch.random.fork_rng(devices=gpus):
+            torch.manual_seed(derive(self.seed, "measure"))  # a module of the user's own may draw
             which, norms = self.adjusted(candidate)
             subnet = Subnet(self.supernet, candidate, which, norms)
             prefix = {"validation": "val_", "test": "test_"}[split]

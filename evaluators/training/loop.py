@@ -250,6 +250,10 @@ class Losses:
         if len(self._pending) >= self._every:
             self.look(step)
 
+    def __bool__(self) -> bool:
+        """Whether there were any since the last call of `mean`."""
+        return bool(self._pending or self.seen)
+
     def mean(self, step: int) -> float:
         """The mean since the last call."""
         self.look(step)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from nas.core.lower import Lowered, Step
 from nas.core.profile import InputSpec
 from nas.core.table import Shape
+from nas.core.values import digest
 
 Layout: TypeAlias = tuple[tuple[str, int], ...]
 """Slots in order, each with its number of channels. A value that was not concatenated has the one slot ''."""
@@ -104,13 +105,15 @@ def _value(step: Step, operands: Sequence[Value], shapes: Sequence[Shape]) -> Va
     return first
 
 
+LONGEST = 80
+"""Texts of paths that are longer are replaced by a digest: through identities they would grow without end."""
+
+
 def _names(step: Step, operands: Sequence[Value]) -> str:
-    return "+".join(
-        sorted(
-            f"{label}({operand.names})" if operand.names else label
-            for label, operand in zip(step.labels, operands, strict=True)
-        )
-    )
+    """Which paths were merged: a text that does not depend on their order."""
+    pairs = zip(step.labels, operands, strict=True)
+    text = "+".join(sorted(f"{label}({value.names})" if value.names else label for label, value in pairs))
+    return text if len(text) <= LONGEST else digest(text)
 
 
 def _flattened(layout: Layout, shape: Shape) -> Layout:

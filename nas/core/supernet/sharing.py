@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import TYPE_CHECKING, ClassVar
 
 from nas.core.errors import RecipeError, nearest
@@ -50,6 +51,9 @@ class Separate(Elastic):
         return f"{site}:{form.kind}:{digest(repr(sorted(form.axes.items())))[:12]}"
 
 
+MOST = 256
+"""Most experts."""
+
 ROUTINGS = ("layer", "neuron")
 ROUTER_INPUTS = ("architecture", "constant")
 STARTS = ("independent", "copies")
@@ -86,10 +90,17 @@ class Mixture(Elastic):
                 raise RecipeError(
                     f"weights mixture: {name} is {getattr(self, name)!r}; {nearest(getattr(self, name), legal)}"
                 )
-        for name in ("experts", "hidden"):
+        for name, most in (("experts", MOST), ("hidden", 65_536)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise RecipeError(f"weights mixture: {name} is {value!r}; expected a whole number above 0")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                raise RecipeError(f"weights mixture: {name} is {value!r}; expected a whole number from 1 to {most:,}")
+        if not isinstance(self.layers, str):
+            raise RecipeError(
+                f"weights mixture: layers is {self.layers!r}; expected a pattern of places such as 'stage1/*'"
+            )
+        number = isinstance(self.noise, int | float) and not isinstance(self.noise, bool) and isfinite(self.noise)
+        if not number or self.noise < 0:
+            raise RecipeError(f"weights mixture: noise is {self.noise!r}; expected a number of at least 0")
         if self.start == "copies" and not self.noise > 0:
             raise RecipeError(
                 f"weights mixture: noise is {self.noise!r}; experts that start as equal copies never part, since their "
@@ -117,8 +128,8 @@ class Balanced(Elastic):
 
     def __post_init__(self) -> None:
         """Raises RecipeError naming the field."""
-        if not isinstance(self.sets, int) or isinstance(self.sets, bool) or self.sets < 1:
-            raise RecipeError(f"weights balanced: sets is {self.sets!r}; expected a whole number above 0")
+        if not isinstance(self.sets, int) or isinstance(self.sets, bool) or not 1 <= self.sets <= 64:
+            raise RecipeError(f"weights balanced: sets is {self.sets!r}; expected a whole number from 1 to 64")
         if self.assignment not in ("learned", "random"):
             raise RecipeError(
                 f"weights balanced: assignment is {self.assignment!r}; "

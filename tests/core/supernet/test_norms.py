@@ -155,3 +155,13 @@ def test_sets_of_paths_have_names_of_their_own() -> None:
     net = net_of(space, Shadow(by="paths"))
     sets = ["+".join(names) for size in (1, 2, 3) for names in combinations(("path0", "path1", "path2"), size)]
     assert norms_of(net) == {f"norm:batch norm@{names}" for names in sets}
+
+
+def test_paths_through_many_identities_have_short_names() -> None:
+    """Sums of sums without a norm between them would have names that double with each."""
+    block = some_of(op("relu").named("a"), op("identity").named("b"), op("tanh").named("c"), at_least=3)
+    space = Space(seq(*(block.named(f"sum{place}") for place in range(12)), norm=op("batch_norm")), image(C, 4, 4))
+    (key,) = norms_of(net_of(space, Shadow(by="paths")))
+    assert len(key) < 200
+    others = Space(seq(*(block.named(f"sum{place}") for place in range(11)), norm=op("batch_norm")), image(C, 4, 4))
+    assert norms_of(net_of(others, Shadow(by="paths"))) != {key}

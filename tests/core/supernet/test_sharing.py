@@ -257,12 +257,16 @@ def test_the_plain_network_of_a_mixture_is_as_small_as_any(routing: str) -> None
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"experts": 0}, "experts is 0; expected a whole number above 0"),
+        ({"experts": 0}, "experts is 0; expected a whole number from 1 to 256"),
         ({"experts": True}, "experts is True"),
         ({"hidden": 2.5}, "hidden is 2.5"),
         ({"routing": "neurons"}, "did you mean 'neuron'"),
         ({"router_input": "nothing"}, "router_input is 'nothing'"),
         ({"start": "copy"}, "did you mean 'copies'"),
+        ({"experts": 10**6}, "experts is 1000000"),
+        ({"layers": 5}, "layers is 5; expected a pattern"),
+        ({"noise": "big"}, "noise is 'big'"),
+        ({"noise": float("nan")}, "noise is nan"),
     ],
 )
 def test_fields_of_a_mixture_are_checked(fields: dict[str, object], said: str) -> None:

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluators.supernet.balance import Assignment
 from evaluators.supernet.checkpoint import NAME
@@ -17,11 +17,14 @@ from evaluators.supernet.trained import TrainedSupernet, prepare
 from evaluators.training.batches import Batches
 from evaluators.training.loop import total_loss
 from nas.core.errors import EvaluationError, RecipeError
+from nas.core.language import one_of, op, seq
+from nas.core.records import Budget
 from nas.core.seeds import generator
+from nas.core.space import Space
 from nas.core.supernet.extremes import largest, smallest
 from nas.core.supernet.network import Supernet
 from search_spaces.cnn import cnn
-from tests.evaluators.supernet.spaces import blobs, evaluator, plain_space, rich_space
+from tests.evaluators.supernet.spaces import IMAGE, blobs, evaluator, plain_space, rich_space
 
 ALL = [
     {"training": {"name": "uniform", "subnets": 2}, "optimizer": "sgd", "lr": 0.05},
@@ -423,3 +426,72 @@ def test_what_is_only_looked_at_has_room_before_there_is_an_optimizer(tmp_path):
     before = [bank.version for bank in trained.supernet.banks]
     assert diagnostics(trained.supernet, trained.training.watched)
     assert [bank.version for bank in trained.supernet.banks] == before
+
+
+class Fussy(nn.Module):
+    """Raises for one of its settings."""
+
+    def __init__(self, in_channels: int, mood: int = 0) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(in_channels, in_channels, 1)
+        self.again = self.layer  # legal torch: two names for one tensor
+        self.mood = mood
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mood and x.shape[0] > 2:
+            raise ValueError("not today")
+        return self.again(x)
+
+
+def fussy_space(*moods: int) -> Space:
+    own = op(Fussy, mood=one_of(*moods))
+    return Space(seq(first=op("conv", width=one_of(4, 8)), own=own, head=op("head")), IMAGE, 3)
+
+
+def test_a_network_that_fails_in_training_is_left_out_and_told(tmp_path):
+    made = evaluator(fussy_space(0, 1), epochs=12)
+    made.prepare(tmp_path, 0)
+    assert any("failed in training" in text and "not today" in text for text in made.warnings)
+    fine = fussy_space(0, 1).decide({"first/width": 4, "own/mood": 0})
+    assert made.evaluate(fine, Budget(1), 0).metrics["val_accuracy"] > 40
+
+
+def test_training_ends_when_most_networks_fail(tmp_path):
+    with pytest.raises(EvaluationError, match=r"networks failed in .* steps of training, the first with .*not today"):
+        evaluator(fussy_space(1, 2), epochs=30).prepare(tmp_path, 0)
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("evaluators.supernet.checkpoint.write", full)
+    with pytest.raises(EvaluationError, match=r"cannot be written: .*No space left.*no checkpoint had been written"):
+        evaluator().prepare(tmp_path, 0)
+
+
+def test_flipped_bytes_in_a_checkpoint_are_found(shared, tmp_path):
+    folder = shutil.copytree(shared, tmp_path / "copy")
+    (file,) = folder.glob("*.safetensors")
+    body = bytearray(file.read_bytes())
+    body[-5] ^= 0xFF
+    file.write_bytes(body)
+    with pytest.raises(EvaluationError, match=r"is not what was written.*remove it"):
+        prepare(evaluator(), folder, 0, None)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"step": "x"}, {"step": None}, {"grown": 3}, {"grown": [{"nope": 1}]}, {"curve": {}}]
+)
+def test_facts_that_no_training_wrote_are_found(facts, shared, tmp_path):
+    folder = shutil.copytree(shared, tmp_path / "copy")
+    told = json.loads((folder / NAME).read_text()) | facts
+    (folder / NAME).write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
+    with pytest.raises(EvaluationError, match="remove it to train the supernet anew"):
+        prepare(evaluator(), folder, 0, None)
+
+
+def test_a_mixture_in_which_nothing_is_mixed_is_refused(tmp_path):
+    made = evaluator(weights={"name": "mixture", "layers": "nowhere/*"})
+    with pytest.raises(RecipeError, match=r"matches no convolution or linear layer; places are .*first"):
+        made.prepare(tmp_path, 0)

@@ -17,11 +17,16 @@ from tests.results.export.mine import clashing, foreign, layers
 SMALL = {"width": 8, "cells": 2, "widths": (4, 6, 8), "depths": (1, 3), "depth": 4}
 
 
+OWN = {"resnet_pooling": {"depths": (3, 3, 3, 3), "widths": (4, 6, 8, 8)}}
+"""Fields of spaces that take other ones than `SMALL`."""
+
+
 def registered(name: str) -> Space:
     """A registered space for 16×16 images, as narrow as its parameters allow."""
     make = registry.get("space", name)
     known = inspect.signature(make).parameters
-    return make(inputs=image(3, 16, 16), classes=5, **{word: value for word, value in SMALL.items() if word in known})
+    fields = {word: value for word, value in SMALL.items() if word in known} | OWN.get(name, {})
+    return make(inputs=image(3, 16, 16), classes=5, **fields)
 
 
 def _conv(width: int | None = None, kernel: int = 3) -> Part:
