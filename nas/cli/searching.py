@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from nas.cli.output import FAILED, Output
 from nas.cli.tables import front_table
 from nas.progress import Show
 from results.units import clock, count
+
+if TYPE_CHECKING:
+    from nas.plan import Plan
 
 
 def search(output: Output, recipe: Path, sets: list[str], out: Path | None, json: bool) -> None:
@@ -41,7 +44,8 @@ def _run(output: Output, session: running.Session, folder: Path, json: bool) -> 
         f"{outcome.trials} trials in {clock(time.monotonic() - began)}: {outcome.complete} complete ({outcome.cached} "
         f"from the cache), {outcome.infeasible} infeasible, {outcome.failed} failed; {_REASONS[outcome.stop_reason]}"
     )
-    output.say(run.saved.text())
+    if outcome.trials:
+        output.say(run.saved.text())
     for remark in session.remarks:
         output.warn(remark)
     if json:
@@ -87,6 +91,11 @@ def summary(run: Any, outcome: Any, folder: Path) -> dict[str, Any]:
     }
 
 
+def _how_often(plan: Plan) -> str:
+    """How often an evaluator spends its budget."""
+    return "once, for all networks" if getattr(plan.evaluator, "prepares", False) else "each"
+
+
 def _announce(output: Output, session: running.Session, folder: Path) -> None:
     """Say what was found, before anything runs."""
     plan, recipe = session.plan, session.plan.recipe
@@ -95,7 +104,7 @@ def _announce(output: Output, session: running.Session, folder: Path) -> None:
         **({"data": plan.data.summary()} if plan.data is not None else {}),
         "space": f"{plan.specs['space'].asked}: {count(plan.space.size())} networks by {choices} choices",
         "evaluator": plan.specs["evaluator"].asked
-        + (f", {plan.budget} each" if hasattr(plan.evaluator, "default_budget") else ""),
+        + (f", {plan.budget} {_how_often(plan)}" if hasattr(plan.evaluator, "default_budget") else ""),
         "strategy": plan.specs["strategy"].asked,
         "goals": ", ".join(f"{o.name} {o.direction}" for o in plan.objectives)
         + "".join(f"; {constraint}" for constraint in plan.constraints),

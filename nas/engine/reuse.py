@@ -315,7 +315,7 @@ class Classes:
             return None
         foreign = found.measurement
         if found.keys["graph"] == flight.keys["graph"]:
-            mine = replace(foreign, metrics={**flight.costs, **foreign.metrics})
+            mine = replace(foreign, metrics={**foreign.metrics, **flight.costs})  # what is computed here is not taken
             hit = "decisions" if found.keys["decisions"] == flight.keys["decisions"] else "graph"
         else:
             mine = self._combined([found], flight.keys["graph"], flight.costs)

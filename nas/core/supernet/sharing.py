@@ -52,7 +52,7 @@ class Separate(Elastic):
 
 
 MOST = 256
-"""Most experts."""
+"""Most experts of a layer."""
 
 ROUTINGS = ("layer", "neuron")
 ROUTER_INPUTS = ("architecture", "constant")
