@@ -156,7 +156,14 @@ class Training:
         self.steps += 1
         if self.assignment is not None and self.assignment.learned:
             for number, (candidate, which) in enumerate(zip(candidates, used, strict=True)):
-                self.assignment.learn(candidate, which, self._accuracy(candidate, which, number))
+                try:
+                    accuracy = self._accuracy(candidate, which, number)
+                except NASError:
+                    raise
+                except Exception as error:  # as in `gradients`
+                    self._failed(candidate, error)
+                else:
+                    self.assignment.learn(candidate, which, accuracy)
 
     def gradients(
         self, candidates: Sequence[Candidate], used: Sequence[int], x: Tensor, y: Mapping[str, Tensor]

@@ -72,20 +72,14 @@ class Identity:
         return self._inputs is None or key in self._functional
 
     def _probe(self, graph: Graph) -> tuple[str, str]:
-        import torch
-
         from nas.core.probe import functional_key
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # beside busy workers a second thread makes small tensors many times slower
         try:
             return functional_key(graph, self._inputs), ""
         except NASError as error:  # it says why it gives no key
             return "", _short(str(error))
         except Exception as error:
             return "", _short(f"it cannot be probed: {faults.one_line(error)}")
-        finally:
-            torch.set_num_threads(threads)
 
 
 def _short(reason: str) -> str:

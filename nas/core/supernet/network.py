@@ -35,6 +35,9 @@ from nas.core.walk import places
 Norms: TypeAlias = "dict[str, tuple[Tensor, Tensor]]"
 """Statistics of batch norms, by path: mean and variance, (C,) each."""
 
+REMEMBERED = 4096
+"""Most plans that are kept."""
+
 Run: TypeAlias = Callable[..., Tensor]
 
 
@@ -54,14 +57,17 @@ class Layer:
     key: str = ""
     index: dict[str, Index] | None = None
     user: str = ""
-    norm: bool = False
+
+    @property
+    def norm(self) -> bool:
+        """Whether it keeps statistics."""
+        return self.form is not None and bool(self.form.buffers)
 
 
 @dataclass(slots=True)
 class Plan:
     """How to run a candidate. encoding: (E,), what routers see. version: of the bank when places were looked up."""
 
-    candidate: Candidate
     lowered: Lowered
     layers: list[Layer]
     outputs: tuple[tuple[str, int], ...]
@@ -76,7 +82,7 @@ class Supernet(nn.Module):
     or a dict of output name → tensor where there are several.
 
     space: any space of the space language. weights, statistics: how decisions become weights, and which batch norms
-    keep apart (`nas.core.supernet.sharing`, `.norms`). seed: of the first weights. remembered: how many plans are kept.
+    keep apart (`nas.core.supernet.sharing`, `.norms`). seed: of the first weights.
 
     Raises: ShapeError for a candidate whose shapes do not fit; NotInSpaceError for one of another space.
     """
@@ -87,7 +93,6 @@ class Supernet(nn.Module):
         weights: Elastic | None = None,
         statistics: Shared | None = None,
         seed: int = 0,
-        remembered: int = 4096,
     ) -> None:
         super().__init__()
         self.space = space
@@ -96,7 +101,6 @@ class Supernet(nn.Module):
         self.banks = nn.ModuleList(Bank(seed + number) for number in range(self.weights.sets))
         self.unshared: dict[str, str] = {}
         self._plans: OrderedDict[str, Plan] = OrderedDict()
-        self._remembered = remembered
         self.slices = slices_of(self.weights, max(len(space.encoding()), 1))
 
     # ---- running -----------------------------------------------------------------------------------------------------
@@ -166,7 +170,7 @@ class Supernet(nn.Module):
         if plan is None:
             plan = self._planned(candidate)
             self._plans[key] = plan
-            if len(self._plans) > self._remembered:
+            if len(self._plans) > REMEMBERED:
                 self._plans.popitem(last=False)
         bank = self.bank()
         if plan.version != bank.version:
@@ -200,7 +204,7 @@ class Supernet(nn.Module):
             layers.append(layer)
         # a space with nothing open has an empty encoding, for which there is no linear layer
         encoding = torch.tensor(self.space.encode(candidate) or (1.0,)).to(self.bank().tensor_like)
-        return Plan(candidate, lowered, layers, outputs, encoding)
+        return Plan(lowered, layers, outputs, encoding)
 
     def _suffix(self, step: Step, operands: Any) -> str:
         return self.statistics.name(operands[0]) if step.call.target in NORMS else ""
@@ -208,7 +212,7 @@ class Supernet(nn.Module):
     def _settle(self, layer: Layer, step: Step, form: Form | None, suffix: str) -> None:
         """Say where a layer's weights are, and make room for them."""
         if form is not None:
-            layer.form, layer.norm = form, step.call.target in NORMS
+            layer.form = form
             layer.key = self.weights.key(step.site, form) + suffix
             if form.exact:
                 self.unshared.setdefault(layer.key, form.exact)

@@ -53,6 +53,8 @@ class Separate(Elastic):
 
 MOST = 256
 """Most experts of a layer."""
+MOST_SETS = 64
+"""Most whole sets of weights."""
 
 ROUTINGS = ("layer", "neuron")
 ROUTER_INPUTS = ("architecture", "constant")
@@ -128,8 +130,8 @@ class Balanced(Elastic):
 
     def __post_init__(self) -> None:
         """Raises RecipeError naming the field."""
-        if not isinstance(self.sets, int) or isinstance(self.sets, bool) or not 1 <= self.sets <= 64:
-            raise RecipeError(f"weights balanced: sets is {self.sets!r}; expected a whole number from 1 to 64")
+        if not isinstance(self.sets, int) or isinstance(self.sets, bool) or not 1 <= self.sets <= MOST_SETS:
+            raise RecipeError(f"weights balanced: sets is {self.sets!r}; expected a whole number from 1 to {MOST_SETS}")
         if self.assignment not in ("learned", "random"):
             raise RecipeError(
                 f"weights balanced: assignment is {self.assignment!r}; "

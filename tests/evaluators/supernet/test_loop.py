@@ -459,6 +459,13 @@ def test_a_network_that_fails_in_training_is_left_out_and_told(tmp_path):
     assert any(state for state in trained.optimizer.state.values())  # the others were trained
 
 
+def test_a_network_that_fails_is_left_out_of_balanced_sets_too(tmp_path):
+    made = evaluator(fussy_space(0, 1), epochs=3, weights={"name": "balanced", "sets": 2})
+    made.prepare(tmp_path, 0)
+    assert made.trained.training.failures > 0
+    assert made.trained.training.over
+
+
 def test_training_ends_when_most_networks_fail(tmp_path):
     with pytest.raises(EvaluationError, match=r"networks failed in .* steps of training, the first with .*not today"):
         evaluator(fussy_space(1, 2), epochs=30).prepare(tmp_path, 0)
