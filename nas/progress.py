@@ -127,7 +127,7 @@ class Show:
         """How far the evaluator is that is got ready before the search: `epoch` of `epochs`, and other numbers."""
         now = time.monotonic()
         epoch, epochs = row.get("epoch", 0.0), row.get("epochs", 0.0)
-        shown = {name: value for name, value in row.items() if name in ("train_loss", "gate_entropy", "expert_cosine")}
+        shown = {name: value for name, value in row.items() if name not in ("epoch", "epochs", "seconds")}
         told = ", ".join(f"{name} {value:.3g}" for name, value in shown.items())
         left = ""
         if epoch > 0 and "seconds" in row:
@@ -136,12 +136,12 @@ class Show:
         if self.progress is not None:
             total, done = self.trials, epoch >= epochs
             self.progress.update(
-                self.task, description="search" if done else "supernet", total=total if done else round(epochs),
+                self.task, description="search" if done else "preparing", total=total if done else round(epochs),
                 completed=0 if done else int(epoch), note="starting" if done else f"{told}{left}",
             )  # fmt: skip
         elif now - self.shown >= EVERY_SECONDS or epoch >= epochs:
             self.shown = now
-            self.console.print(f"supernet: epoch {epoch:.1f}/{epochs:g}, {told}{left}", markup=False, highlight=False)
+            self.console.print(f"preparing: epoch {epoch:.1f}/{epochs:g}, {told}{left}", markup=False, highlight=False)
 
     def _finalist(self, trial: Trial) -> None:
         names = [objective.name for objective in self.standing.objectives]
