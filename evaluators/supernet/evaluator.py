@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from evaluators.train import Train
 from nas.core.errors import EvaluationError, RecipeError
 from nas.core.records import Budget, Candidate, Measurement, Metric
 from nas.core.registry import made, names, register
+from nas.core.roles import INHERITED
 from nas.core.space import Space
 
 if TYPE_CHECKING:
@@ -162,11 +163,22 @@ class SupernetEvaluator(Train):
     def inherit(self, candidate: Candidate, folder: Path) -> Path:
         """Write the weights that a candidate inherits to `folder/weights.safetensors`, as its plain network has them.
 
+        Beside it, `inherited.json` says how far that network is from the supernet under the candidate's decisions.
+
         Raises: EvaluationError before `prepare`.
         """
+        from evaluators.supernet.proof import compared
         from evaluators.training.weights import write
 
-        return write(self.trained.inherited(candidate), Path(folder), {"weights": "inherited"})
+        state, known = compared(self.trained, candidate)
+        path = write(state, Path(folder), {"weights": "inherited"})
+        (Path(folder) / INHERITED).write_text(json.dumps(known), encoding="utf-8")
+        return path
+
+    @property
+    def preparation(self) -> Sequence[Mapping[str, float]]:
+        """The supernet's training, a row per epoch. Raises EvaluationError before `prepare`."""
+        return self.trained.training.curve
 
     @property
     def trained(self) -> TrainedSupernet:

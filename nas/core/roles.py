@@ -45,8 +45,9 @@ class Evaluator(Protocol):
     `default_budget`, a `Budget`; `prepares = True` when it has a method
     `prepare(folder, seed, report)`, called once before the first evaluation and again on resume, which may take long,
     keeps what it makes in `folder` (a Path) and tells how far it is by calling `report` (or None) with a mapping of
-    numbers such as `epoch` and `epochs`; `inherit(candidate, folder)`, which writes `weights.safetensors` of a
-    candidate whose weights are ready without training.
+    numbers such as `epoch` and `epochs`; `preparation`, the rows that it told at the end of each epoch of that, from
+    the first on; `inherit(candidate, folder)`, which writes `weights.safetensors` of a candidate whose weights are
+    ready without training, and beside it `INHERITED`.
     """
 
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:
@@ -64,6 +65,15 @@ CHECKPOINT = "checkpoint.*"
 
 FROM_SCRATCH = "from_scratch"
 """The note of a measurement that says why an evaluation that was to go on from an earlier one did not."""
+
+
+PREPARATION = "preparation"
+"""The fact of a run that holds the rows of an evaluator's `preparation`."""
+
+INHERITED = "inherited.json"
+"""What is known of inherited weights: on how many `examples` their network was compared with what it was taken out of,
+`max_abs_difference` and `max_rel_difference` (to the largest output) of that, and `gates`, place → weight of each
+expert, where there are any."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from nas.core.records import (
     Trial,
     losses,
 )
-from nas.core.roles import Cache, Done, Evaluator, Executor, Job, Store, Strategy
+from nas.core.roles import PREPARATION, Cache, Done, Evaluator, Executor, Job, Store, Strategy
 from nas.core.seeds import derive
 from nas.engine.asking import Asking, short
 from nas.engine.checks import MOST, whole
@@ -166,6 +166,7 @@ class Controller:
             self.evaluator.prepare(  # type: ignore[attr-defined]
                 self.folder / PREPARED, derive(self.seed, "prepare"), self.on_prepare
             )
+            self.store.note(PREPARATION, [dict(row) for row in getattr(self.evaluator, "preparation", ())])
             for text in getattr(self.evaluator, "warnings", ()):
                 if self.on_remark is not None:
                     self.on_remark(text)

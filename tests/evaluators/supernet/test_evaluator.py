@@ -24,6 +24,7 @@ from nas.core.errors import EvaluationError, RecipeError, RegistryError
 from nas.core.language import one_of, op, parallel, recursive, repeat, seq
 from nas.core.records import Budget, Candidate
 from nas.core.registry import made
+from nas.core.roles import INHERITED
 from nas.core.space import Space
 from nas.core.supernet.extremes import smallest
 from nas.core.supernet.network import Supernet
@@ -89,6 +90,27 @@ def test_what_a_candidate_inherits_is_what_its_extraction_does(ready, tmp_path):
         found = ready.evaluate(candidate, ONE, 0).metrics
         assert found["val_accuracy"] == alone["val_accuracy"]
         assert found["val_loss"] == pytest.approx(alone["val_loss"], abs=1e-5)
+
+
+def test_beside_inherited_weights_stands_how_far_they_are_from_the_supernet(ready, tmp_path):
+    ready.inherit(ready.space[7], tmp_path)
+    known = json.loads((tmp_path / INHERITED).read_text())
+    assert known["examples"] == 16
+    assert 0 <= known["max_abs_difference"] < 1e-4
+    assert "gates" not in known  # nothing is mixed in an elastic one
+
+
+def test_a_wrong_way_out_of_the_supernet_would_be_seen(ready, tmp_path, monkeypatch):
+    right = ready.trained.supernet.inherited
+
+    def wrong(*arguments):
+        state = right(*arguments)
+        name = next(name for name, value in state.items() if value.is_floating_point())
+        return state | {name: state[name] * 1.5}
+
+    monkeypatch.setattr(ready.trained.supernet, "inherited", wrong)
+    ready.inherit(ready.space[7], tmp_path)
+    assert json.loads((tmp_path / INHERITED).read_text())["max_abs_difference"] > 1e-2
 
 
 def test_an_answer_does_not_depend_on_what_was_asked_before(ready, tmp_path):

@@ -30,6 +30,9 @@ def test_a_search_trains_once_and_resumes_without_training(tmp_path, monkeypatch
     (finalist,) = run.trials("finalist").to_dict("records")
     assert finalist["test_accuracy"] in (finalist["test_accuracy_tuned"], finalist["test_accuracy_scratch"])
     assert 0 <= finalist["val_accuracy_inherited"] <= 100
+    rows = run.facts["preparation"]  # the supernet's training, an epoch a row
+    assert [row["epoch"] for row in rows] == [1.0, 2.0]
+    assert all(row["train_loss"] > 0 for row in rows)
     searched = run.trials("search")["val_accuracy"].tolist()
     other = next(trial for trial in run.front if trial.id != finalist["of"])
     run.export(other, tmp_path / "net")  # inherited weights, of a network that was never trained by itself
@@ -43,3 +46,4 @@ def test_a_search_trains_once_and_resumes_without_training(tmp_path, monkeypatch
     again = more.trials("search")["val_accuracy"].tolist()
     assert len(again) == 10
     assert again[:6] == searched
+    assert more.facts["preparation"] == rows
