@@ -149,12 +149,13 @@ def write(
     from nas.core.build import build
     from results.export import proof
     from results.export.source import source_of
+    from results.export.tree import tree_of
 
     inputs = {name: inputs[name] for name in graph.inputs}
     architecture = Architecture(graph, inputs, about, versions(), trained=weights is not None)
     try:
         network = build(graph, inputs)
-        source = source_of(graph, inputs, introduction(architecture))
+        source = source_of(tree_of(graph, inputs), introduction(architecture))
     except ShapeError as error:
         raise ExportError(f"this graph is no network: {error}") from error
     if weights is not None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.core.graph import Graph
 from nas.core.operations import find
-from nas.core.profile import InputSpec
 from nas.core.table import Call
 from results.export.classes import Chain, Class, Made, Member, classes_of
 from results.export.copied import Copied, Sources
@@ -18,7 +16,7 @@ from results.export.naming import name_classes
 from results.export.parameters import EMPTY, literal, type_of
 from results.export.shapes import Shapes, legend
 from results.export.style import Bracket, Expression, Text, call, signature, statement
-from results.export.tree import Block, Ref, leaves, tree_of
+from results.export.tree import Block, Ref, leaves
 
 LOAD = '''
 def load(path: str | Path = WEIGHTS) -> Network:
@@ -43,12 +41,11 @@ class Source:
     kept: tuple[str, ...]
 
 
-def source_of(graph: Graph, inputs: Mapping[str, InputSpec], introduction: str) -> Source:
-    """The source of a network. introduction: the text of the module's docstring.
+def source_of(root: Block, introduction: str) -> Source:
+    """The source of a network, from the tree of its blocks. introduction: the text of the module's docstring.
 
-    Raises: ShapeError; ExportError when a user's class cannot be found in its file.
+    Raises: ExportError when a user's class cannot be found in its file.
     """
-    root = tree_of(graph, inputs)
     copied = Sources(OWN).copy([item.what for item in leaves(root) if isinstance(item.what, Call)])
     classes = classes_of(root)
     name_classes(classes, copied.names)

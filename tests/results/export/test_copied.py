@@ -14,6 +14,7 @@ from nas.core.language import dag, op, seq
 from nas.core.parts import Part
 from nas.core.space import Space, image
 from results.export.source import Source, source_of
+from results.export.tree import tree_of
 from tests.results.export.mine import clashing, layers
 
 ALIAS = """\
@@ -38,7 +39,7 @@ BESIDE = "import later_{n} as later\n\n\ndef shared(x):\n    return x + 1\n"
 def _source(*operations: str | type) -> tuple[Source, Space]:
     parts = {f"own{place}": op(operation) for place, operation in enumerate(operations)}
     space = Space(seq(conv=op("conv", width=2), **parts, head=op("head")), image(1, 6, 6), 3)
-    return source_of(space.decide({}).graph, space.inputs, "Own."), space
+    return source_of(tree_of(space.decide({}).graph, space.inputs), "Own."), space
 
 
 def _agrees(source: Source, space: Space) -> bool:
@@ -128,7 +129,7 @@ def test_defaults_that_cannot_be_written() -> None:
 
     parts = {"a": block(), "b": block(), "c": block(act="relu"), "d": block(act="other"), "e": block(in_features=3)}
     space = Space(seq(conv=op("conv", width=2), **parts, head=op("head")), image(1, 6, 6), 3)
-    source = source_of(space.decide({}).graph, space.inputs, "Acts.")
+    source = source_of(tree_of(space.decide({}).graph, space.inputs), "Acts.")
     assert "self.act = Acting()" in source.text
     assert "self.act = Acting(act=act)" in source.text
     assert "self.act = Acting(in_features=3)" in source.text

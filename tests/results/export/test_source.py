@@ -50,13 +50,13 @@ class Stage(nn.Sequential):
 def _text(space: Space, seed: int = 0) -> str:
     rng = random.Random(seed)
     candidate = next(c for c in iter(lambda: space.sample(rng), None) if space.trouble(c) is None)
-    return source_of(candidate.graph, space.inputs, "A network.").text
+    return source_of(tree_of(candidate.graph, space.inputs), "A network.").text
 
 
 def test_equal_cells_are_one_class_and_a_loop() -> None:
     space = nas_bench_201(width=4, cells=4)
     arch = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|"
-    text = source_of(space.parse(arch).graph, space.inputs, "A cell.").text
+    text = source_of(tree_of(space.parse(arch).graph, space.inputs), "A cell.").text
     assert CELL in text
     assert text.count("class ") == 6
     assert "self.stage3 = Stage(16)" in text
@@ -85,7 +85,8 @@ def test_short_cuts_read_as_sums() -> None:
 def test_operators_keep_the_order_of_the_graph() -> None:
     steps = {"s": ("add", "a", "b"), "t": ("add", "c", "s"), "u": ("mul", "t", "a"), "v": ("add", "u", "b", "c")}
     nodes = tuple(Node(name, op, FrozenDict(), tuple(operands)) for name, (op, *operands) in steps.items())
-    text = source_of(Graph(("a", "b", "c"), nodes, {"y": "v"}), dict.fromkeys("abc", image(1, 2, 2)), "Sums.").text
+    graph = Graph(("a", "b", "c"), nodes, {"y": "v"})
+    text = source_of(tree_of(graph, dict.fromkeys("abc", image(1, 2, 2))), "Sums.").text
     assert "return (c + (a + b)) * a + b + c  # (N, 1, 2, 2)" in text
 
 
@@ -119,7 +120,7 @@ def test_the_introduction_says_what_it_is() -> None:
     assert "val_accuracy 93.4568 %, train_seconds 12" in words
     assert f"layer1/op  {candidate.decisions['layer1/op']}" in words
     assert "Weights:" not in words
-    tree = ast.parse(source_of(candidate.graph, space.inputs, words).text)
+    tree = ast.parse(source_of(tree_of(candidate.graph, space.inputs), words).text)
     assert "Nine" in (ast.get_docstring(tree) or "")
 
 
@@ -150,7 +151,7 @@ def test_dead_nodes_and_passed_inputs() -> None:
         {"given": "x", "sum": "sum", "made": "nested:made"},
     )
     inputs = {"x": image(2, 4, 4)}
-    text = source_of(graph, inputs, "Odd.").text
+    text = source_of(tree_of(graph, inputs), "Odd.").text
     assert "self.unseen(" in text
     assert "nothing" not in text
     space: dict[str, object] = {"__file__": "model.py"}
@@ -168,14 +169,14 @@ def test_inputs_that_are_called_alike() -> None:
     graph = Graph(("a-b", "a_b", "self"), nodes, {"y": "s"})
     inputs = dict.fromkeys(("a-b", "a_b", "self"), image(1, 2, 2))
     names: dict[str, object] = {"__file__": "model.py"}
-    exec(compile(source_of(graph, inputs, "Alike.").text, "model.py", "exec"), names)
+    exec(compile(source_of(tree_of(graph, inputs), "Alike.").text, "model.py", "exec"), names)
     operands = [torch.randn(2, 1, 2, 2) for _ in range(3)]
     assert torch.equal(names["Network"]()(*operands), build(graph, inputs)(*operands))  # type: ignore[operator]
 
 
 def test_a_network_without_layers() -> None:
     graph = Graph(("x",), (Node("sum", "add", FrozenDict(), ("x", "x")),), {"y": "sum"})
-    text = source_of(graph, {"x": image(1, 2, 2)}, "A sum.").text
+    text = source_of(tree_of(graph, {"x": image(1, 2, 2)}), "A sum.").text
     assert "return x + x" in text
 
 
