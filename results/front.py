@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nas.core.errors import RecipeError, StoreError, nearest
 from nas.core.records import Objective
+from results.suggestions import Suggestion, suggest
 
 MARGIN = 0.1
 """How far behind the worst value the reference point lies, as a part of the range from best to worst."""
@@ -136,6 +137,25 @@ class Front(Sequence[T], Generic[T]):
     def ids(self) -> tuple[int, ...]:
         return tuple(self.complete[place].id for place in self._front)
 
+    def at(self, place: int) -> T:
+        """One trial of the front, without loading the others."""
+        return self.trials[place] if "trials" in self.__dict__ else self._at([self._front[place]])[0]
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """The front's values as numbers to minimise, (trials of the front, objectives)."""
+        return np.asarray(self._losses[self._front])
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The front's values as they were measured, (trials of the front, objectives)."""
+        return np.asarray(self.losses * self._signs)
+
+    def scaled(self) -> NDArray[np.float64]:
+        """The front's losses from 0, its best, to 1, its worst, (trials of the front, objectives)."""
+        low, high = self.losses.min(axis=0), self.losses.max(axis=0)
+        return np.asarray((self.losses - low) / np.where(high > low, high - low, 1.0))
+
     def _at(self, places: Iterable[int]) -> tuple[T, ...]:
         found = [self.complete[place] for place in places]
         return tuple(self._load([trial.id for trial in found]) if self._load is not None else cast("list[T]", found))
@@ -188,12 +208,26 @@ class Front(Sequence[T], Generic[T]):
         Differs: the plane goes through the ends of the scaled axes, not through the best trials of each objective,
         which is the same with two objectives.
         """
-        if not len(self):
+        return self.at(int(np.argmin(self._sums))) if len(self) else None
+
+    def knee_place(self) -> int | None:
+        """Where on the front a knee stands out; None where two objectives are traded evenly or worse all along it."""
+        if len(self) < 3 or len(self.objectives) < 2:
             return None
-        losses = self._losses[self._front]
-        low, high = losses.min(axis=0), losses.max(axis=0)
-        scaled = (losses - low) / np.where(high > low, high - low, 1.0)
-        return self.trials[int(np.argmin(scaled.sum(axis=1).round(12)))]
+        place = int(np.argmin(self._sums))
+        return place if len(self.objectives) > 2 or self._sums[place] < 1 else None
+
+    @property
+    def _sums(self) -> NDArray[np.float64]:
+        return np.asarray(self.scaled().sum(axis=1).round(12))
+
+    def suggestions(self) -> tuple[Suggestion[T], ...]:
+        """The knee, and the cheapest network within 1 % of the best, each with how it was found.
+
+        With one objective, or one network on the front, it is the best one; none of an empty front. A front without a
+        knee that stands out has none suggested. Where both are the same network it comes once, with both names.
+        """
+        return suggest(self)
 
     def top(self, k: int) -> tuple[T, ...]:
         """The k trials to look at first: the front, best by the first objective first; then the front without it, …
