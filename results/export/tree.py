@@ -49,6 +49,7 @@ class Block:
     title: the operation's name, or the node's own name. operation: the operation's name, None for a nested graph.
     owner: the nearest operation around a nested graph, '' where there is none.
     inputs: the names inside of those operands that are used. outputs: (name, value) of what is worked out inside.
+    fused: whether layers in it were made one, so that it is no longer what the operation's description says.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Block:
     input_shapes: tuple[Shape, ...]
     items: tuple[Item, ...]
     outputs: tuple[tuple[str, Ref], ...]
+    fused: bool = False
 
     @property
     def output_shapes(self) -> tuple[Shape, ...]:
