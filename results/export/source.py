@@ -254,7 +254,7 @@ def _description(made: Class) -> str:
         text = ", ".join(_WORDS.get(layer, layer) for layer in layers)
         return text[:1].upper() + text[1:]
     operations = {block.operation for block in made.blocks}
-    if len(operations) == 1 and None not in operations:
+    if len(operations) == 1 and None not in operations and not model.fused:
         words = inspect.getdoc(find(next(iter(operations)) or "").function) or ""
         text = re.split(r"[.;:](?:\s|$)|, \(", words)[0].replace("×", "x").strip()
         if text:
