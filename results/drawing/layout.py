@@ -74,9 +74,8 @@ def _measure(item: Item) -> None:
     texts = [labels.width(item.title, labels.TITLE, bold=True)]
     texts += [labels.width(line, labels.DETAIL) for line in item.details]
     badge = 30 if item.count > 1 else 0
-    small = item.kind in ("merge", "pass") and not item.details
-    item.width = max(max(texts) + badge + (18 if small else 22), 34)
-    item.height = (20 if small else 24) + 13 * len(item.details)
+    item.width = max(max(texts) + badge + (18 if item.small else 22), 34)
+    item.height = (20 if item.small else 24) + 13 * len(item.details)
 
 
 def _assign_layers(scene: Scene) -> None:

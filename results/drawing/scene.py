@@ -21,8 +21,9 @@ from results.drawing import labels
 class Item:
     """Something with a place: a leaf, a box with a scene in it, an input or output, or a bend of a long edge.
 
-    kind: a family of `labels.FAMILIES`, 'other', 'box', 'input', 'output' or 'bend'.
+    kind: a family of `labels.FAMILIES`, 'other', 'box', 'choice', 'input', 'output' or 'bend'.
     address: within the scene. tooltip: what follows the address there. likeness: equal for what may become one.
+    count: how many it stands for. open: it may be there or not.
     x, y: the middle of its top edge, in px within its scene. entries, exits: x of its ports relative to that.
     top, bottom: y of the band of its layer, which may be taller.
     """
@@ -44,13 +45,24 @@ class Item:
     bottom: float = 0.0
     entries: list[float] = field(default_factory=lambda: [0.0])
     exits: list[float] = field(default_factory=lambda: [0.0])
+    open: bool = False
+
+    @property
+    def small(self) -> bool:
+        """A merge or something that passes on, with nothing else to say: drawn round and low."""
+        return self.kind in ("merge", "pass") and not self.details
+
+    @property
+    def behind(self) -> int:
+        """How many rims are drawn behind it, because it stands for several."""
+        return min(self.count - 1, 2)
 
 
 @dataclass(eq=False)
 class Edge:
     """From port `start` of `source` to port `end` of `target`; `bends` lie between them, a layer each.
 
-    turn: x of the upward way of an edge that leads to the top of the next column.
+    turn: x of the upward way of an edge that leads to the top of the next column. open: it may be there or not.
     """
 
     source: Item
@@ -59,6 +71,7 @@ class Edge:
     end: int
     bends: list[Item] = field(default_factory=list)
     turn: float | None = None
+    open: bool = False
 
 
 @dataclass(eq=False)

@@ -22,6 +22,7 @@ from nas.core.profile import InputSpec
 from results.drawing import STYLE, draw, labels
 from results.drawing.layout import arrange, fold
 from results.drawing.scene import Edge, Item, Scene, make_scene
+from results.drawing.shapes import way_of
 from results.drawing.svg import path_of
 from tests.results.samples import graphs, line, network
 
@@ -99,7 +100,7 @@ def check(scene: Scene) -> None:
 
 def check_edge(edge: Edge, level: Scene) -> None:
     others = [item for item in [*level.inputs, *level.items, *level.outputs] if item not in (edge.source, edge.target)]
-    for x, y in points(path_of(edge, 0.0)):
+    for x, y in points(path_of(way_of(edge, 0.0))):
         assert -1 <= x <= level.width + 1, (x, level.width)
         for item in others:
             inside = abs(x - item.x) < item.width / 2 - 1 and item.y + 1 < y < item.y + item.height - 1
