@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Container, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
+from types import MappingProxyType
 from typing import Any
 
 from nas.core.errors import GraphError, NASError, StoreError
@@ -16,7 +19,12 @@ from nas.core.values import FrozenDict
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A trial without its graph, curve, notes and traceback: ten thousand of them load in a fraction of a second."""
+    """A trial without its graph, curve, notes and traceback: ten thousand of them load in a fraction of a second.
+
+    Decisions, keys and parents are kept as the text that the store holds and read when they are asked for, the last few
+    thousand remembered: a million rows fit in memory, and most looks at them need the metrics only. These mappings
+    cannot be changed. Raises StoreError, when it is asked for one, where its text is damaged.
+    """
 
     id: int
     status: Status
@@ -25,20 +33,47 @@ class Row:
     source: str
     reuses: int | None
     reason: str
-    decisions: Mapping[str, Any]
-    parents: tuple[int, ...]
     proposer: str
     budget: Budget
     seconds: float
     metrics: Mapping[str, float]
     hit: str = ""
     origin: str = ""
-    keys: Mapping[str, str] = field(default_factory=dict)
     measured_seconds: float = 0.0
+    packed_decisions: str = "{}"
+    packed_keys: str = "{}"
+    packed_parents: str = "[]"
 
     @property
     def complete(self) -> bool:
         return self.status is Status.COMPLETE
+
+    @property
+    def decisions(self) -> Mapping[str, Any]:
+        """Address → option."""
+        return _mapping(self.packed_decisions, self.id)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """Kind of key → key."""
+        return _mapping(self.packed_keys, self.id)
+
+    @property
+    def parents(self) -> tuple[int, ...]:
+        return tuple(load(self.packed_parents, f"trial {self.id}"))
+
+
+@lru_cache(4096)
+def _mapping(text: str, id_: int) -> Mapping[str, Any]:
+    value = load(text, f"trial {id_}")
+    if not isinstance(value, dict):
+        raise StoreError(f"trial {id_} is damaged in the store: {text[:60]!r} is no mapping")
+    return MappingProxyType(value)
+
+
+@lru_cache(256)
+def _budget(amount: str, unit: str) -> Budget:
+    return Budget(load(amount, "a budget"), unit)
 
 
 EVALUATION = "evaluation"
@@ -185,27 +220,27 @@ def unpack_row(row: Any) -> Row:
     what = f"trial {id_}"
     try:
         return Row(
-            id=id_,
-            status=Status(status),
-            stage=stage,
-            of=of,
-            source=source,
-            reuses=reuses,
-            reason=reason,
-            decisions=load(decisions, what),
-            parents=tuple(load(parents, what)),
-            proposer=proposer,
-            budget=Budget(load(amount, what), unit),
-            seconds=seconds,
-            metrics=load(metrics, what) if metrics is not None else {},
-            hit=hit,
-            origin=origin,
-            keys=load(keys, what),
-            measured_seconds=measured_seconds or 0.0,
+            id_,
+            Status(status),
+            intern(stage),
+            of,
+            intern(source),
+            reuses,
+            reason,
+            intern(proposer),
+            _budget(amount, unit),
+            seconds,
+            {intern(name): value for name, value in load(metrics, what).items()} if metrics is not None else {},
+            intern(hit),
+            intern(origin),
+            measured_seconds or 0.0,
+            decisions,
+            keys,
+            parents,
         )
-    except StoreError:
-        raise
-    except (NASError, TypeError, ValueError) as error:
+    except StoreError as error:
+        raise StoreError(f"{what} is damaged in the store: {error}" if what not in str(error) else str(error)) from error
+    except (NASError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{what} is damaged in the store: {error}") from error
 
 

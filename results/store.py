@@ -10,6 +10,7 @@ One process writes a run: a second one is refused while the first lives. Any num
 
 from __future__ import annotations
 
+import gc
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,6 +49,19 @@ _MANY = 500
 """Most values in one `IN (…)`: every database takes that many."""
 
 _ADD_TRIAL, _ADD_GRAPH = sa.insert(TRIALS), sa.insert(GRAPHS)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Without the garbage collector, which looks at everything again and again while many small things are made."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class SqlStore:
@@ -222,8 +236,10 @@ class SqlStore:
         with self._reading("reading trials") as connection:
             columns = [self._columns[name] for name in ROW_COLUMNS]
             query = sa.select(*columns).where(TRIALS.c.run == self._run).order_by(TRIALS.c.id)
-            rows = connection.execute(query if stage is None else query.where(TRIALS.c.stage == stage)).all()
-            return [unpack_row(row) for row in rows]
+            query = query if stage is None else query.where(TRIALS.c.stage == stage)
+            rows = connection.execution_options(yield_per=_MANY * 20).execute(query)
+            with _no_collecting():
+                return [unpack_row(row) for row in rows]
 
     def pick(self, ids: Iterable[int]) -> list[Trial]:
         """The trials of these ids, whole, in the order of `ids`. Raises StoreError when one is not there."""
