@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nas.core.graph import Graph, Node, split
-from nas.core.profile import InputSpec, profile
+from nas.core.profile import Cost, InputSpec, profile
 from nas.core.table import Shape
 from results.drawing import labels
+from results.drawing.costs import cost_of, told
 
 
 @dataclass(eq=False)
@@ -104,41 +105,41 @@ def is_chain(graph: Graph) -> bool:
 def make_scene(graph: Graph, *, collapse: bool, inputs: Mapping[str, InputSpec] | None = None) -> Scene:
     """The scene of a graph. Boxes with equal graphs in them share one scene.
 
-    inputs: with these, nodes that change the shape say so. Raises ShapeError when the graph does not fit them.
+    inputs: with these, nodes that change the shape say so, and tooltips tell shapes and costs. Raises
+        ShapeError when the graph does not fit them.
     """
-    shapes = profile(graph, inputs).shapes if inputs is not None else {}
+    if inputs is not None:
+        profile(graph, inputs)  # refuses, by address, what does not fit
     own = [inputs[name].shape for name in graph.inputs] if inputs is not None else [None] * len(graph.inputs)
-    return _make(graph, own, _Manner(collapse, shapes, {}), "", nested=False)
+    return _make(graph, own, _Manner(collapse, {}), nested=False)
 
 
 @dataclass(frozen=True)
 class _Manner:
-    """How scenes are made. shapes: address → shape, as far as known. made: scenes of nested graphs, to be shared."""
+    """How scenes are made. made: scenes of nested graphs, to be shared."""
 
     collapse: bool
-    shapes: Mapping[str, Shape]
     made: dict[tuple[str, tuple[Shape | None, ...]], Scene]
 
 
 @dataclass(frozen=True)
 class _Level:
-    """Where `_fill` is: `home` is the address of the scene, `prefix` what was drawn in line since."""
+    """Where `_fill` is: `prefix` is the address of what was drawn in line since the scene began."""
 
     scene: Scene
     manner: _Manner
-    home: str
     prefix: str
     nested: bool
 
 
-def _make(graph: Graph, shapes: Sequence[Shape | None], manner: _Manner, home: str, *, nested: bool) -> Scene:
+def _make(graph: Graph, shapes: Sequence[Shape | None], manner: _Manner, *, nested: bool) -> Scene:
     scene = Scene()
     place: dict[str, Port] = {}
     for name, shape in zip(graph.inputs, shapes, strict=True):
         title = f"{name}  {labels.times(shape)}" if shape and not nested else name
         scene.inputs.append(Item("input", title=title))
         place[name] = (scene.inputs[-1], 0, shape)
-    outputs = _fill(_Level(scene, manner, home, "", nested), graph, place)
+    outputs = _fill(_Level(scene, manner, "", nested), graph, place)
     for name, (item, port, _) in outputs.items():
         scene.outputs.append(Item("output", title=name))
         scene.edges.append(Edge(item, port, scene.outputs[-1], 0))
@@ -172,28 +173,28 @@ def _add_box(level: _Level, node: Node, graph: Graph, operands: Sequence[Port]) 
     address, made, shapes = f"{level.prefix}{node.name}", level.manner.made, tuple(port[2] for port in operands)
     likeness = (graph.digest, shapes)
     if likeness not in made:
-        made[likeness] = _make(graph, shapes, level.manner, f"{level.home}{address}/", nested=True)
+        made[likeness] = _make(graph, shapes, level.manner, nested=True)
+    cost = _cost(node, operands)
+    given: Sequence[Shape | None] = cost.outputs if cost is not None else [None] * len(graph.outputs)
     item = Item(
         "box",
         title=labels.shorten(node.name.replace("_", " "), 40),
         address=address,
+        tooltip=f"\n{told(cost)}" if cost is not None else "",
         inner=made[likeness],
         likeness=f"{likeness}{node.attributes.text}",
     )
     level.scene.items.append(item)
     level.scene.edges += [Edge(source, start, item, end) for end, (source, start, _) in enumerate(operands)]
-    inside = f"{level.home}{address}/"
-    return {
-        name: (item, port, level.manner.shapes.get(f"{inside}{ref}", shapes[0] if shapes else None))
-        for port, (name, ref) in enumerate(graph.outputs)
-    }
+    return {name: (item, port, found) for port, (name, found) in enumerate(zip(graph.output_names, given, strict=True))}
 
 
 def _add_leaf(level: _Level, node: Node, operands: Sequence[Port]) -> Port:
     op, address = str(node.op), f"{level.prefix}{node.name}"
-    shape = level.manner.shapes.get(f"{level.home}{address}")
+    cost = _cost(node, operands)
+    shape = cost.outputs[0] if cost is not None else None
     details = labels.details(node, shape if shape not in [port[2] for port in operands] else None)
-    tooltip = labels.everything(node) + (f" → {labels.times(shape)}" if shape is not None else "")
+    tooltip = labels.everything(node) + (f"\n{told(cost)}" if cost is not None else "")
     item = Item(
         labels.family(op),
         title=labels.title(node),
@@ -207,6 +208,12 @@ def _add_leaf(level: _Level, node: Node, operands: Sequence[Port]) -> Port:
     return item, 0, shape
 
 
+def _cost(node: Node, operands: Sequence[Port]) -> Cost | None:
+    """What a node gives and costs, where the shapes are known."""
+    shapes = [shape for _, _, shape in operands if shape is not None]
+    return cost_of(node, shapes) if len(shapes) == len(operands) > 0 else None
+
+
 def _collapse(scene: Scene) -> None:
     """Make one item of each run of equal items that follow one another and that nothing else comes between."""
     into: dict[Item, list[Edge]] = defaultdict(list)
@@ -218,13 +225,14 @@ def _collapse(scene: Scene) -> None:
     for first in scene.items:
         if first in gone:
             continue
-        last = first
+        last, alone = first, first.tooltip
         while len(out[last]) == 1:
             follower = out[last][0].target
             if not follower.likeness or follower.likeness != first.likeness or len(into[follower]) != 1:
                 break
             gone.add(follower)
             first.count += 1
+            first.tooltip = f"{alone} (each of {first.count})"
             first.title = _both(first.title, follower.title)
             last = follower
         if last is not first:
