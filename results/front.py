@@ -76,16 +76,18 @@ class Front(Sequence[T], Generic[T]):
         own.sort(key=lambda trial: trial.id)
         self.complete: tuple[Ended, ...] = tuple(own)
         self._load = load
-        self._losses = np.array([self._row(trial) for trial in own], dtype=float).reshape(len(own), len(self.names))
+        self._signs = np.array([-1.0 if objective.direction == "max" else 1.0 for objective in objectives])
+        self._losses = self._values() * self._signs
         self._distinct = np.array(self._without_repetitions(), dtype=int)
         self._front = self._distinct[self._best_of(self._distinct)]
         self._front = self._front[np.lexsort(self._losses[self._front].T[::-1])]  # stable: ties stay in order of ids
-        self._signs = np.array([-1.0 if objective.direction == "max" else 1.0 for objective in objectives])
         self.given_reference = dict(reference) if reference is not None else None
         self._reference = self._reference_losses(reference)
 
     def _without_repetitions(self) -> list[int]:
         """Places of the complete trials, those left out that repeat the trial of this run that they reuse."""
+        if all(trial.reuses is None for trial in self.complete):
+            return list(range(len(self.complete)))
         place_of = {trial.id: place for place, trial in enumerate(self.complete)}
         found, seen = [], set()
         for place, trial in enumerate(self.complete):
@@ -101,14 +103,20 @@ class Front(Sequence[T], Generic[T]):
                 found.append(place)
         return found
 
-    def _row(self, trial: Ended) -> list[float]:
-        try:
-            return [objective.loss(trial.metrics) for objective in self.objectives]
-        except KeyError as error:
-            raise StoreError(
-                f"trial {trial.id} is complete but has no metric {error}, which is an objective; "
-                f"{nearest(error.args[0], trial.metrics)}"
-            ) from error
+    def _values(self) -> NDArray[np.float64]:
+        """The objectives of the complete trials as they were measured, column by column: there may be a million."""
+        metrics = [trial.metrics for trial in self.complete]
+        values = np.empty((len(metrics), len(self.names)))
+        for place, name in enumerate(self.names):
+            try:
+                values[:, place] = [each[name] for each in metrics]
+            except KeyError:
+                trial = next(trial for trial in self.complete if name not in trial.metrics)
+                raise StoreError(
+                    f"trial {trial.id} is complete but has no metric {name!r}, which is an objective; "
+                    f"{nearest(name, trial.metrics)}"
+                ) from None
+        return values
 
     def _best_of(self, places: NDArray[np.int_]) -> NDArray[np.bool_]:
         """Which of these trials nothing among them dominates, equal ones included."""
@@ -145,6 +153,16 @@ class Front(Sequence[T], Generic[T]):
     def losses(self) -> NDArray[np.float64]:
         """The front's values as numbers to minimise, (trials of the front, objectives)."""
         return np.asarray(self._losses[self._front])
+
+    @property
+    def complete_losses(self) -> NDArray[np.float64]:
+        """The values of `complete` as numbers to minimise, (complete trials, objectives)."""
+        return np.asarray(self._losses)
+
+    @property
+    def reference_losses(self) -> NDArray[np.float64] | None:
+        """The reference point as numbers to minimise, (objectives,); None as long as no trial is complete."""
+        return self._reference
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -6,18 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import moocore
-import numpy as np
-
 from nas.core.records import Trial
+from results.analysis.progress import Way, paid
 from results.front import Front
 from results.rows import Row
 from results.run import Run
 from results.savings import Savings, alike
 from results.units import clock, label
 
-KINDS, STEPS = 12, 60
-"""Most kinds of reasons, and points of the hypervolume's way."""
+KINDS, STEPS = 12, 120
+"""Most kinds of reasons, and points of a way."""
 
 
 def counts_of(search: Sequence[Row]) -> list[dict[str, Any]]:
@@ -92,43 +90,37 @@ def reasons_of(search: Sequence[Row], run: Run) -> list[dict[str, Any]]:
 
 
 def progress_of(search: Sequence[Row], front: Front[Trial], units: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Best so far of each objective, at the trials where it changed, and the hypervolume on the way."""
-    complete = [row for row in search if row.complete]
-    if len(complete) < 2:
+    """Best so far of each objective, where it changed, and the hypervolume; over trials and over seconds paid.
+
+    Each entry: "title", "kind" ('best' or 'hypervolume'), and of one length "trial" (ids), "seconds" (of evaluation,
+    paid for all search trials up to that one; what came from a cache cost nothing) and "y". Between its points a best
+    stays what it was. At most STEPS points, the last trial's among them; [] before two trials are complete.
+    """
+    way = Way.of(search, front)
+    if len(way) < 2:
         return []
-    last = search[-1].id
+    last_trial, last_seconds = search[-1].id, float(sum(map(paid, search)))
+
+    def along(title: str, kind: str, places: Any, y: Any) -> dict[str, Any]:
+        return {
+            "title": title,
+            "kind": kind,
+            "trial": [*way.ids[places].tolist(), last_trial],
+            "seconds": [*way.seconds[places].round(3).tolist(), round(last_seconds, 3)],
+            "y": [*y.tolist(), float(y[-1])],
+        }
+
     found: list[dict[str, Any]] = []
-    for objective in front.objectives[:4]:
-        xs: list[int] = []
-        ys: list[float] = []
-        best = float("inf")
-        for row in complete:
-            loss = objective.loss(row.metrics)
-            if loss < best:
-                best = loss
-                xs.append(row.id)
-                ys.append(row.metrics[objective.name])
-        found.append({"title": f"best {label(objective.name, units)}", "x": [*xs, last], "y": [*ys, ys[-1]]})
-    if 2 <= len(front.objectives) <= 4 and front.reference is not None:
-        found.append(_hypervolume_way(complete, front))
+    for goal, objective in enumerate(front.objectives[:4]):
+        places = way.changes(goal, STEPS - 1)
+        sign = -1.0 if objective.direction == "max" else 1.0
+        y = way.best[places, goal] * sign + 0.0
+        found.append(along(f"best {label(objective.name, units)}", "best", places, y))
+    if 2 <= len(front.objectives) <= 4 and front.reference_losses is not None:
+        places = way.places(STEPS - 1)
+        volumes = way.volumes(places, front.reference_losses)
+        y = 100 * volumes / (volumes[-1] or 1.0)
+        found.append(along("hypervolume (% of the final one)", "hypervolume", places, y))
+    for each in found:
+        each["x"] = each["trial"]
     return found
-
-
-def _hypervolume_way(complete: Sequence[Row], front: Front[Trial]) -> dict[str, Any]:
-    assert front.reference is not None
-    objectives = front.objectives
-    signs = [-1.0 if objective.direction == "max" else 1.0 for objective in objectives]
-    reference = [front.reference[o.name] * sign for o, sign in zip(objectives, signs, strict=True)]
-    losses = np.array([[o.loss(row.metrics) for o in objectives] for row in complete])
-    ends = np.unique(np.linspace(1, len(complete), min(STEPS, len(complete))).round().astype(int))
-    kept, values, start = np.zeros((0, len(objectives))), [], 0
-    for end in ends:  # what was dominated once stays dominated
-        kept = moocore.filter_dominated(np.concatenate([kept, losses[start:end]]))
-        values.append(float(moocore.hypervolume(kept, ref=reference)))
-        start = end
-    whole = values[-1] or 1.0
-    return {
-        "title": "hypervolume (% of the final one)",
-        "x": [complete[end - 1].id for end in ends],
-        "y": [100 * value / whole for value in values],
-    }
