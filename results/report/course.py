@@ -8,11 +8,15 @@ from typing import Any
 
 from nas.core.records import Trial
 from results.analysis.progress import Way, paid
+from results.analysis.ranks import supernet_of
+from results.analysis.times import time_of
 from results.front import Front
 from results.rows import Row
 from results.run import Run
 from results.savings import Savings, alike
 from results.units import clock, label
+
+__all__ = ["counts_of", "progress_of", "reasons_of", "saved_of", "supernet_of", "time_of"]
 
 KINDS, STEPS = 12, 120
 """Most kinds of reasons, and points of a way."""
