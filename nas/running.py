@@ -153,7 +153,7 @@ def go_on(folder: str | Path, *, sets: tuple[str, ...] | list[str] = (), **keys:
                 f"{key} was given as a Python object, {value['object']}; give it again: "
                 f"nas.resume({str(folder)!r}, {key}=…)"
             )
-    with _in(facts.get("directory")):
+    with inside(facts.get("directory")):
         plan = make_plan(parse(given, source), source)
     _check_same(facts, plan, path)
     noticed = [
@@ -244,7 +244,7 @@ class Session:
         else:
             store = results.store.SqlStore.open(folder)
             runfolder.write_recipe(folder, plan.resolved(), self.facts.get("code", {}), self.facts.get("directory", ""))
-        with store, _in((self.facts or {}).get("directory")):
+        with store, inside((self.facts or {}).get("directory")):
             store.note("recipe", plan.resolved())
             store.note("stop_reason", "")
             controller = Controller(
@@ -284,7 +284,7 @@ class Session:
             self.report = run.report()
             best = self._to_take_home(run)
             if best is not None:
-                run.export(best, self.folder / runfolder.BEST)
+                run.export(best, self.folder / runfolder.BEST, formats="none")
                 self.best = best
         except NASError as error:
             self.problems.append(str(error))
@@ -418,7 +418,7 @@ def _check_same(facts: Mapping[str, Any], plan: Plan, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _in(directory: str | None) -> Iterator[None]:
+def inside(directory: str | None) -> Iterator[None]:
     """Work in the directory where the run was begun, if it is there: relative paths meant that."""
     if directory is None or not Path(directory).is_dir() or Path(directory) == Path.cwd():
         yield

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import ExportError, ShapeError, StoreError
+from nas.core.errors import ShapeError, StoreError
 from nas.core.profile import InputSpec
 from nas.core.records import Objective, Trial
 from results.front import Front
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     import pandas
     from torch import Tensor
 
-    from results.export import Exported
+    from results.export import Examples, Exported
     from results.savings import Savings
+    from results.taking import Taking
 
 WEIGHTS = "weights.safetensors"
 """Name of a trial's weights, in `trials/ID` of a run's folder."""
@@ -130,50 +130,39 @@ class Run:
 
         return write_report(self, path)
 
-    def export(self, trial: Trial | Row | int, to: str | os.PathLike[str], *, untrained: bool = False) -> Exported:
+    def export(
+        self,
+        trial: Trial | Row | int,
+        to: str | os.PathLike[str],
+        *,
+        untrained: bool = False,
+        formats: Iterable[str] | str | None = None,
+        examples: Examples | Sequence[Tensor] | Tensor | None = None,
+        fold_norms: bool = False,
+        merge_branches: bool = False,
+    ) -> Exported:
         """Write a trial's network as an ordinary torch module into the folder `to`, with the weights that the run kept.
 
         A trial that took its numbers from the cache has the weights of the one that it reuses. untrained: where none
-        were kept, write the network with fresh weights; the notes of what is returned say so.
+        were kept, write the network with fresh weights; the notes of what is returned say so. formats: what is written
+        beside the source, `"pt2"` and `"onnx"`; `"none"` for the source alone; None: all that can be. examples: inputs
+        on which all forms are compared; `nas.examples` takes them from the run's own data. fold_norms, merge_branches:
+        fuse layers.
 
         Raises: StoreError when there is no such trial, or the run does not say what its networks take; ExportError
-            when no weights were kept and `untrained` is not said.
+            when no weights were kept and `untrained` is not said, when a format that was asked for cannot be written,
+            or when a form does not give the same outputs.
         """
-        from results.export import export
+        asked = self.taking(
+            trial, to, untrained=untrained, formats=formats, fold_norms=fold_norms, merge_branches=merge_branches
+        )
+        return asked.write(examples)
 
-        wanted = trial.id if isinstance(trial, Trial | Row) else trial
-        if isinstance(wanted, bool) or not isinstance(wanted, int):
-            raise ExportError(f"{self}: trial {trial!r} cannot be exported; expected its number, such as 0, or a trial")
-        if not isinstance(to, str | os.PathLike):
-            raise ExportError(f"{self}: the folder to export to is {to!r}; expected a path")
-        whole, inputs, facts = self.trial(wanted), self.inputs, self.facts
-        if inputs is None:
-            raise StoreError(f"{self} does not say what its networks take (the fact 'inputs'); it cannot be exported")
-        weights = self._weights(whole)
-        if weights is None and not untrained:
-            held = ", ".join(str(t.id) for t in self.front if self.weights_of(t) is not None)
-            raise ExportError(
-                f"{self} kept no weights of trial {whole.id} ({f'it has those of {held}' if held else 'it has none'}); "
-                "say untrained (nas export … --untrained) for the network with fresh weights"
-            )
-        noted = facts.get("data")
-        data: Mapping[str, Any] = noted if isinstance(noted, Mapping) else {}
-        about = {
-            "title": facts.get("name", ""),
-            "run": self.folder.name if self.folder is not None else self.store.run_name,
-            "trial": whole.id if whole.of is None else f"{whole.of}, trained again as {whole.id}",
-            "stage": whole.stage,
-            "decisions": whole.candidate.decisions,
-            "metrics": dict(whole.metrics),
-            "data": {name: data[name] for name in ("name", "classes", "class_names", "normalisation") if name in data},
-        }
-        made = export(whole.candidate.graph, inputs, weights, Path(to), about)
-        notes = list(made.notes)
-        if weights is None:
-            notes.append(f"the weights are untrained: the run kept none of trial {whole.id}")
-        if (data.get("normalisation") or {}).get("mean"):
-            notes.append("inputs are to be normalised as in the run: architecture.json, about.data.normalisation")
-        return replace(made, notes=tuple(notes))
+    def taking(self, trial: Trial | Row | int, to: str | os.PathLike[str], **options: Any) -> Taking:
+        """The first half of `export`, which takes the same options: the request, checked; its `write` is the rest."""
+        from results.taking import taking
+
+        return taking(self, trial, to, **options)
 
     def weights_of(self, trial: Trial) -> Path | None:
         """The file of weights that was kept for a trial, or for the same network in the trial that it reuses."""
@@ -194,8 +183,8 @@ class Run:
         path = folder / "trials" / str(id_) / WEIGHTS if folder is not None else None
         return path if path is not None and path.is_file() else None
 
-    def _weights(self, trial: Trial) -> dict[str, Tensor] | None:
-        """The state dict that was kept for a trial. Raises StoreError when its file is damaged."""
+    def weights(self, trial: Trial) -> dict[str, Tensor] | None:
+        """The state dict that was kept for a trial, None where none was. Raises StoreError when its file is damaged."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 

@@ -109,13 +109,23 @@ def export(
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Fresh weights where the run kept none of this trial.")
     ] = False,
+    formats: Annotated[
+        str | None,
+        typer.Option(metavar="pt2,onnx", help="What to write beside the source: pt2, onnx or none. All if not given."),
+    ] = None,
+    fold_norms: Annotated[
+        bool, typer.Option("--fold-norms", help="Fold batch norms into the layers before them.")
+    ] = False,
+    merge_branches: Annotated[
+        bool, typer.Option("--merge-branches", help="Merge parallel convolutions into one; folds batch norms too.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Write a network as a plain torch module."""
+    """Write a network as a plain torch module, a torch.export program and ONNX, each proved equal."""
     with guarded() as out_:
-        from nas.cli.looking import export as work
+        from nas.cli.exporting import export as work
 
-        work(out_, folder, trial, to, untrained, json)
+        work(out_, folder, trial, to, untrained, formats, fold_norms, merge_branches, json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`nas front`, `nas report`, `nas export`: what was found, and taking it home."""
+"""`nas front`, `nas report`: what was found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from nas import running
 from nas.cli.output import Output
 from nas.cli.tables import front_table
-from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective
 from results.figures import FORMATS, front_figure
 from results.front import Front
@@ -52,27 +52,6 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, json: bool)
             output.warn(f"no browser could be opened; open {path} yourself")
 
 
-def export(output: Output, folder: Path, trial: int, to: Path, untrained: bool, json: bool) -> None:
-    """Write a network. Where a finalist was made of the trial, its weights are the ones that were trained longer."""
-    with running.open(folder) as run:
-        ids = {row.id for row in run.rows}
-        if trial not in ids:
-            known = f"trials 0 to {max(ids)}" if ids else "no trial has ended"
-            raise StoreError(f"{folder} holds no trial {trial}; {known}; on the front: {_ids(run)}")
-        again = run.finalists.get(trial)
-        chosen = again.id if again is not None and again.complete else trial
-        if chosen != trial:
-            output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")
-        made = run.export(chosen, to, untrained=untrained)
-    for note in made.notes:
-        output.say(note)
-    if json:
-        output.result({"folder": str(to), "files": list(made.files), "max_abs_difference": made.max_abs_difference})
-        return
-    output.show(f"{to}: {', '.join(made.files)}")
-    output.say(f"reloaded in a fresh process; largest difference of an output: {made.max_abs_difference}")
-
-
 def _objectives(run: Any, x: str | None, y: str | None) -> tuple[Objective, ...]:
     """The run's own objectives, or those that --y and --x name (in this order)."""
     if x is None and y is None:
@@ -90,7 +69,3 @@ def _objectives(run: Any, x: str | None, y: str | None) -> tuple[Objective, ...]
         usual = metric(name) if name not in own else own[name]
         chosen.append(Objective(name, usual.direction, usual.unit))
     return tuple(chosen)
-
-
-def _ids(run: Any) -> str:
-    return ", ".join(str(trial.id) for trial in run.front) or "none"

@@ -1,8 +1,8 @@
 """What is written about an exported network: its architecture as JSON, and words for its docstring and README.
 
 The caller's `about` may hold anything that JSON can. Known keys: `title`, `space`, `trial` and `run` say where it comes
-from, `decisions` (address → option) and `metrics` (name → number) what it is, `data` (`name`, `class_names`,
-`normalisation` with `mean` and `std`) what it was trained on.
+from, `again` with which command, `decisions` (address → option) and `metrics` (name → number) what it is, `data`
+(`name`, `class_names`, `normalisation` with `mean` and `std`) what it was trained on, `fused` what was fused of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import platform
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 from nas.core.errors import ExportError, GraphError
 from nas.core.graph import Graph
+from nas.core.lower import identifier
 from nas.core.profile import InputSpec, profile
 from nas.core.values import thaw
 
@@ -33,7 +34,8 @@ WIDTH = 120
 class Architecture:
     """What architecture.json holds. about: the caller's words, `decisions` and `metrics` among them.
 
-    trained: whether the weights were given; else they are those with which torch starts.
+    trained: whether the weights were given; else they are those with which torch starts. proofs: how far each form is
+    from the built module, as `results.export.proof.Proof.to_dict` has it. examples: on which inputs that was seen.
     """
 
     graph: Graph
@@ -42,6 +44,8 @@ class Architecture:
     versions: Mapping[str, str]
     max_abs_difference: float | None = None
     trained: bool = True
+    proofs: tuple[Mapping[str, Any], ...] = ()
+    examples: str = ""
 
 
 def check(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,10 +62,10 @@ def check(about: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def versions() -> dict[str, str]:
-    """Versions of what made the export."""
+def versions(more: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of what made the export. more: packages that had a part in it."""
     found = {"python": platform.python_version()}
-    for name in ("espalier-nas", "torch", "safetensors"):
+    for name in ("espalier-nas", "torch", "safetensors", *more):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -84,6 +88,8 @@ def to_json(architecture: Architecture) -> str:
         "graph": architecture.graph.to_dict(),
         "trained": architecture.trained,
         "max_abs_difference": architecture.max_abs_difference,
+        "proofs": [dict(proof) for proof in architecture.proofs],
+        "examples": architecture.examples,
         "versions": dict(architecture.versions),
     }
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -108,7 +114,9 @@ def read(folder: Path | str) -> Architecture:
         }
         about = {**data["about"], "metrics": data["metrics"], "decisions": data["decisions"]}
         graph = Graph.from_dict(data["graph"])
-        return Architecture(graph, inputs, about, data["versions"], data["max_abs_difference"], data["trained"])
+        proofs, examples = tuple(data.get("proofs", ())), data.get("examples", "")  # exports before these were written
+        known = data["versions"], data["max_abs_difference"], data["trained"]
+        return Architecture(graph, inputs, about, *known, proofs, examples)
     except (KeyError, TypeError, AttributeError, GraphError) as error:
         raise ExportError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
@@ -132,6 +140,8 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
         ("Output", f"{name} {_shape(shape)}" if several else _shape(shape)) for name, shape in costs.outputs.items()
     ]
     rows.append(("Cost", f"{costs.params:,} parameters, {costs.macs:,} multiply-adds for one input"))
+    if architecture.about.get("fused"):
+        rows.append(("Fused", f"{architecture.about['fused']}; the cost is that before it"))
     known = {"params": costs.params, "macs": costs.macs}
     shown = {n: v for n, v in dict(architecture.about.get("metrics", {})).items() if known.get(n) != v}
     rows += _preparation(architecture.about.get("data"))
@@ -169,20 +179,47 @@ def introduction(architecture: Architecture) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def readme(architecture: Architecture, files: Mapping[str, str]) -> str:
-    """README.md: what it is, three lines of use, what each file is."""
-    names = [name for name, _ in zip(architecture.inputs, range(26), strict=False)]
-    fed = ", ".join(_example(architecture.inputs[name]) for name in names)
+def readme(architecture: Architecture, files: Mapping[str, str], formats: Mapping[str, str]) -> str:
+    """README.md: what it is, a line of use for each form, what each file is.
+
+    formats: name → file of what was written beside the source ('pt2', 'onnx').
+    """
+    names = inputs_in_words(architecture.inputs)
+    drawn = [f"{name} = {_example(spec)}" for name, spec in zip(names, architecture.inputs.values(), strict=True)]
+    drawn[0] += "  # any number of examples"
+    fed = ", ".join(names)
+    imports = [*(["import onnxruntime"] if "onnx" in formats else []), "import torch", "from model import load"]
+    lines = ["# model.py, in eval mode, with its weights: torch and safetensors", f"result = load()({fed})"]
+    if "pt2" in formats:
+        program = f'torch.export.load("{formats["pt2"]}").module()'
+        lines += ["# without its source: torch alone", f"result = {program}({fed})"]
+    if "onnx" in formats:
+        given = ", ".join(f'"{name}": {name}.numpy()' for name in names)
+        session = f'onnxruntime.InferenceSession("{formats["onnx"]}")'
+        lines += ["# without torch, which only drew the inputs", f"results = {session}.run(None, {{{given}}})"]
+    code = [*imports, "", *drawn, "", *lines]
     rows = "\n".join(f"- {word}: {value}" for word, value in facts(architecture))
     listed = "\n".join(f"- `{name}`: {what}" for name, what in files.items())
-    return (
-        f"# {title(architecture.about)}\n\n{rows}\n\n```python\nimport torch\nfrom model import load\n\n"
-        f"network = load()  # in eval mode, with its weights\nresult = network({fed})\n```\n\n{listed}\n"
-    )
+    parts = [f"# {title(architecture.about)}", rows, "```python\n" + "\n".join(code) + "\n```", listed]
+    again = architecture.about.get("again")
+    if again and len(formats) < 2:
+        parts.append(f"`{again}` also writes what is not here: a `torch.export` program and ONNX.")
+    return "\n\n".join(parts) + "\n"
+
+
+def inputs_in_words(names: Iterable[str]) -> list[str]:
+    """Names of inputs as the forms of a network have them: Python identifiers, all different, none of a keyword."""
+    found: list[str] = []
+    for name in names:
+        word = identifier(name)
+        while word in found or word in ("load", "torch", "result", "results", "onnxruntime"):
+            word += "_"
+        found.append(word)
+    return found
 
 
 def _example(spec: InputSpec) -> str:
-    sizes = ", ".join(map(str, (1, *spec.shape)))
+    sizes = ", ".join(map(str, (8, *spec.shape)))
     if spec.dtype == "int64":
         return f"torch.randint({spec.vocabulary or 2}, ({sizes}))"
     return f"torch.randn({sizes})"

@@ -7,60 +7,20 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import ExportError, ShapeError, nearest
+from nas.core.errors import ExportError
 from nas.core.graph import Graph
 from nas.core.profile import InputSpec
-from results.export.about import ARCHITECTURE, Architecture, check, introduction, read, readme, to_json, versions
+from results.export.about import check, read
+from results.export.draft import MODEL, OURS, WEIGHTS, Examples, Exported, Proof, prove, write
+from results.export.formats import FORMATS, chosen, lacking
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from results.export.proof import Claim
-
-MODEL, WEIGHTS, README = "model.py", "weights.safetensors", "README.md"
-FILES = {
-    MODEL: "the network as plain torch source; `load()` returns it in eval mode",
-    WEIGHTS: "its weights",
-    ARCHITECTURE: "graph, inputs, decisions, metrics and versions",
-}
-"""Every file of an export but the README, and what it is."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """An export that was proved: its folder, its files, the largest absolute difference of any output.
-
-    notes: what a user of the folder has to know, such as a package that a module of theirs imports.
-    """
-
-    folder: Path
-    files: tuple[str, ...]
-    max_abs_difference: float
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """A form that `json.dumps` takes."""
-        return {
-            "folder": str(self.folder),
-            "files": list(self.files),
-            "max_abs_difference": self.max_abs_difference,
-            "notes": list(self.notes),
-        }
-
-
-@dataclass(frozen=True)
-class Draft:
-    """Files in a folder that nobody has proved yet."""
-
-    architecture: Architecture
-    claim: Claim
-    notes: tuple[str, ...]
-    alone: bool
 
 
 def export(
@@ -69,28 +29,28 @@ def export(
     weights: Mapping[str, Tensor] | None,
     to: Path | str,
     about: Mapping[str, Any],
-    examples: Sequence[Tensor] | Tensor | None = None,
+    examples: Examples | Sequence[Tensor] | Tensor | None = None,
+    *,
+    formats: Iterable[str] | str | None = None,
+    fold_norms: bool = False,
+    merge_branches: bool = False,
+    proofs: Sequence[Proof] = (),
 ) -> Exported:
-    """Write the network of `graph` to the folder `to`, reload it in a fresh process, and compare.
+    """Write the network of `graph` to the folder `to`, reload all its forms in a fresh process, and compare.
 
     weights: its state dict; None: those with which `nas.core.build` starts. about: see `results.export.about`.
     examples: inputs, batch first, one per input of the graph, on which outputs are compared; None: seeded ones.
+    formats: what to write beside the source (`results.export.formats`); None: all that can be, and what cannot is told
+    in `left_out`; what is named has to be written. fold_norms, merge_branches: fuse layers (`results.export.fuse`).
+    proofs: what was measured of this network before, to be shown too.
 
     The folder appears whole or not at all. An earlier export is replaced; a folder that holds anything else is refused.
 
-    Raises: ExportError: a folder in the way, weights that do not fit, a layer that cannot be written, or outputs that
-        differ by more than 0.0.
+    Raises: ExportError: a folder in the way, weights that do not fit, a layer that cannot be written, a package that is
+        missing, or outputs that differ by more than `TOLERANCES` allows.
     """
-    about = check(about)
-    try:
-        to = Path(to).expanduser().absolute()
-        os.access(to, os.F_OK)  # refuses a null byte, which `exists` takes for a name that is not there
-        in_the_way(to)
-    except (OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, ExportError):
-            raise
-        why = getattr(error, "strerror", None) or error
-        raise ExportError(f"{str(to)[:80]!r} cannot be a folder: {why}; give another path") from error
+    about, names, left_out = check(about), *ready(formats)
+    to = target(to)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=".export-", dir=to.parent))
@@ -98,7 +58,9 @@ def export(
         why = getattr(error, "strerror", None) or error
         raise ExportError(f"{str(to.parent)!r} cannot be written: {why}; give another folder") from error
     try:
-        draft = write(graph, inputs, weights, place, about, examples)
+        fusing = {"fold_norms": fold_norms, "merge_branches": merge_branches}
+        draft = write(graph, inputs, weights, place, about, examples, **fusing)
+        draft = replace(draft, formats=names, by_name=formats is not None, left_out=left_out, proofs=tuple(proofs))
         exported = prove([draft])[0]
         _appear(place, to)
     except OSError as error:
@@ -106,6 +68,36 @@ def export(
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return replace(exported, folder=to)
+
+
+def ready(formats: Iterable[str] | str | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The formats that can be written here, and why others cannot.
+
+    Raises: ExportError for an unknown format, and for one that was asked for by name whose package is missing.
+    """
+    names = chosen(formats)
+    missing = lacking(names)
+    if missing and formats is not None:
+        raise ExportError("; ".join(f"format {name}: {why}" for name, why in missing.items()))
+    left_out = {name: f"{FORMATS[name].file} is left out: {why}" for name, why in missing.items()}
+    return tuple(name for name in names if name not in missing), left_out
+
+
+def target(to: Path | str) -> Path:
+    """The folder to write to, absolute. Raises ExportError when it cannot be one, or holds anything but an export."""
+    try:
+        to = Path(to).expanduser().absolute()
+        os.access(to, os.F_OK)  # refuses a null byte, which `exists` takes for a name that is not there
+        in_the_way(to)
+        there = next(place for place in to.parents if place.exists())
+        if there.is_dir() and not os.access(there, os.W_OK):
+            raise ExportError(f"{to} cannot be written: {there} may not be written to; give another folder")
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, ExportError):
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(f"{str(to)[:80]!r} cannot be a folder: {why}; give another path") from error
+    return to
 
 
 def load(folder: Path | str) -> nn.Module:
@@ -132,119 +124,6 @@ def load(folder: Path | str) -> nn.Module:
     return network
 
 
-# ---- steps -----------------------------------------------------------------------------------------------------------
-
-
-def write(
-    graph: Graph,
-    inputs: Mapping[str, InputSpec],
-    weights: Mapping[str, Tensor] | None,
-    place: Path,
-    about: Mapping[str, Any],
-    examples: Sequence[Tensor] | Tensor | None = None,
-) -> Draft:
-    """Write all files into an empty folder, and say what has to be proved. Raises ExportError."""
-    from safetensors.torch import save
-
-    from nas.core.build import build
-    from results.export import proof
-    from results.export.source import source_of
-    from results.export.tree import tree_of
-
-    inputs = {name: inputs[name] for name in graph.inputs}
-    architecture = Architecture(graph, inputs, about, versions(), trained=weights is not None)
-    try:
-        network = build(graph, inputs)
-        source = source_of(tree_of(graph, inputs), introduction(architecture))
-    except ShapeError as error:
-        raise ExportError(f"this graph is no network: {error}") from error
-    if weights is not None:
-        _fill(network, weights)
-    state = _state(network)
-    operands = proof.examples(inputs) if examples is None else _operands(examples, inputs)
-    claim = proof.Claim(place, operands, proof.outputs_of(network, operands))
-    (place / MODEL).write_text(source.text, encoding="utf-8")
-    (place / WEIGHTS).write_bytes(save(state))
-    (place / ARCHITECTURE).write_text(to_json(architecture), encoding="utf-8")
-    (place / README).write_text(readme(architecture, FILES), encoding="utf-8")
-    return Draft(architecture, claim, source.kept, not source.kept)
-
-
-def prove(drafts: Sequence[Draft]) -> list[Exported]:
-    """Reload drafts in one fresh process and compare; the difference is written to each architecture.json.
-
-    Raises: ExportError naming the folder, for the first that fails.
-    """
-    from results.export import proof
-
-    found = proof.differences([draft.claim for draft in drafts], alone=all(draft.alone for draft in drafts))
-    exported = []
-    for draft, difference in zip(drafts, found, strict=True):
-        if isinstance(difference, str):
-            raise ExportError(f"the export does not reload: {difference}")
-        if not difference <= proof.TOLERANCE:
-            raise ExportError(
-                f"the reloaded network differs from the built one by {difference:g}, allowed is {proof.TOLERANCE:g}; "
-                "does a module of yours keep numbers outside its state dict, or draw some when it is made?"
-            )
-        folder = draft.claim.folder
-        text = to_json(replace(draft.architecture, max_abs_difference=difference))
-        (folder / ARCHITECTURE).write_text(text, encoding="utf-8")
-        exported.append(Exported(folder, (*FILES, README), difference, draft.notes))
-    return exported
-
-
-def _fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load weights. Raises ExportError naming keys that are missing, unknown or of another shape."""
-    own = network.state_dict()
-    missing = [name for name in own if name not in weights]
-    unknown = [name for name in weights if name not in own]
-    if missing or unknown:
-        odd = f"{unknown[0]!r} is not in the network; {nearest(unknown[0], missing or own)}" if unknown else ""
-        raise ExportError(
-            f"the weights are not this network's: {len(missing)} missing {missing[:3]}, {len(unknown)} unknown "
-            f"{unknown[:3]}. {odd}".rstrip()
-        )
-    for name, value in weights.items():
-        if getattr(value, "shape", None) != own[name].shape:
-            shape = tuple(getattr(value, "shape", ()))
-            raise ExportError(f"weight {name!r} has shape {shape}, the network needs {tuple(own[name].shape)}")
-    try:
-        network.load_state_dict(dict(weights))
-    except (RuntimeError, TypeError) as error:
-        raise ExportError(f"the weights do not fit this network: {error}") from error
-
-
-def _state(network: nn.Module) -> dict[str, Tensor]:
-    """The state dict as safetensors takes it: each tensor by itself. Raises ExportError for what is no tensor."""
-    import torch
-
-    state: dict[str, Tensor] = {}
-    for name, value in network.state_dict().items():
-        if not isinstance(value, torch.Tensor):
-            raise ExportError(
-                f"{name!r} in the state dict is a {type(value).__name__}; weights.safetensors holds tensors only"
-            )
-        state[name] = value.detach().cpu().contiguous().clone()
-    return state
-
-
-def _operands(examples: Sequence[Tensor] | Tensor, inputs: Mapping[str, InputSpec]) -> tuple[Tensor, ...]:
-    """The caller's examples on the CPU. Raises ExportError when they do not fit the inputs."""
-    import torch
-
-    given = (examples,) if isinstance(examples, torch.Tensor) else tuple(examples)
-    if len(given) != len(inputs):
-        raise ExportError(f"{len(given)} examples for the inputs {list(inputs)}; give one batch for each")
-    for (name, spec), value in zip(inputs.items(), given, strict=True):
-        if tuple(value.shape[1:]) != spec.shape or not len(value):
-            wanted = ", ".join(map(str, spec.shape))
-            raise ExportError(f"examples of input {name!r} have shape {tuple(value.shape)}; expected (N, {wanted})")
-    return tuple(
-        value.detach().cpu().to(getattr(torch, spec.dtype)) for spec, value in zip(inputs.values(), given, strict=True)
-    )
-
-
 # ---- the folder ------------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +134,7 @@ def in_the_way(to: Path) -> None:
     if not to.is_dir():
         raise ExportError(f"{to} is a file; give the folder to write to another name")
     held = sorted(path.name for path in to.iterdir() if path.name != "__pycache__")
-    odd = [name for name in held if name not in (*FILES, README)]
+    odd = [name for name in held if name not in OURS]
     if odd:
         shown = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
         raise ExportError(f"{to} holds other things ({shown}); give an empty or new folder")

@@ -1,7 +1,8 @@
-"""The proof of an export: a fresh process loads it, and its outputs are those of the built module.
+"""The proof of an export: a fresh process loads each of its forms, and outputs are those of the built module.
 
-Both run on the CPU, in eval mode, with the same number of threads, on the same inputs in the same data type; the
-largest absolute difference is 0.0 for an export that computes the same.
+Everything runs on the CPU, in eval mode, with the same number of threads, on the same inputs in the same data type,
+with as many examples as there are, with one, and with five. A difference is the largest one of any output, as a number
+and as a share of the largest number in that output of the built module; `results.export.formats` says what is accepted.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,20 +28,51 @@ from nas.core.seeds import derive
 
 BATCH = 4
 """Examples that are drawn where the caller gives none."""
-TOLERANCE = 0.0
-"""Largest difference that is accepted."""
+BATCHES = (1, 5)
+"""Numbers of examples beside those that are given: one, and one that no program was made with."""
 SEED = 0
 SECONDS = 600
 """How long a fresh process may take."""
 
 
+class Difference(NamedTuple):
+    """The largest difference of any output: in numbers, and as a share of the largest number of that output."""
+
+    absolute: float
+    relative: float
+
+
 @dataclass(frozen=True)
 class Claim:
-    """Something to be proved: the network in `folder` gives `outputs` for `operands`."""
+    """Something to be proved: each form in `folder` gives, for each batch of operands, the outputs at its place."""
 
     folder: Path
-    operands: tuple[Tensor, ...]
-    outputs: Mapping[str, Tensor]
+    batches: tuple[tuple[Tensor, ...], ...]
+    results: tuple[Mapping[str, Tensor], ...]
+
+    @property
+    def operands(self) -> tuple[Tensor, ...]:
+        """All examples that were given."""
+        return self.batches[0]
+
+    @property
+    def outputs(self) -> Mapping[str, Tensor]:
+        """Output name → what the built module gives for all examples."""
+        return self.results[0]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Examples of each batch."""
+        return tuple(len(batch[0]) for batch in self.batches)
+
+
+def claim(folder: Path, network: nn.Module, operands: tuple[Tensor, ...]) -> Claim:
+    """What a built network gives for the operands, and for one and five of them. Raises ExportError."""
+    several = [operands]
+    for size in BATCHES:
+        if size != len(operands[0]):
+            several.append(tuple(torch.cat([value] * (size // len(value) + 1))[:size].clone() for value in operands))
+    return Claim(folder, tuple(several), tuple(outputs_of(network, batch) for batch in several))
 
 
 def examples(inputs: Mapping[str, InputSpec], seed: int = SEED) -> tuple[Tensor, ...]:
@@ -71,58 +104,119 @@ def outputs_of(network: nn.Module, operands: Sequence[Tensor]) -> dict[str, Tens
     return dict(result) if isinstance(result, dict) else {"": result}
 
 
-def differences(claims: Sequence[Claim], alone: bool = True) -> list[float | str]:
-    """For each claim the largest absolute difference, or what went wrong. One fresh process proves all.
+# ---- fresh processes -------------------------------------------------------------------------------------------------
 
-    alone: the process sees installed packages only, not the caller's own paths.
+
+class Fresh:
+    """A fresh Python that runs one of the scripts beside this file; it starts up while others still work.
+
+    alone: it sees installed packages only, not the caller's own paths.
+    """
+
+    def __init__(self, script: str, alone: bool) -> None:
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        if not alone:
+            environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        command = [sys.executable, "-P", str(Path(__file__).with_name(script)), str(torch.get_num_threads())]
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment, encoding="utf-8"
+            )
+        except OSError as error:
+            raise ExportError(f"no fresh process can be started for the export: {error}") from error
+
+    def answers(self, jobs: Sequence[Mapping[str, Any]], mark: str) -> list[Any]:
+        """What it answers to the jobs, one value each. Raises ExportError when it fails."""
+        try:
+            out, err = self._process.communicate(json.dumps(jobs), timeout=SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ExportError(f"the process that looks at the export did not end: {error}") from error
+        said = (line.partition(f"{mark}: ") for line in out.split("\n"))
+        found = [json.loads(text) for before, word, text in said if word and not before]
+        if self._process.returncode != 0 or len(found) != len(jobs):
+            last = err.strip().splitlines()[-1:] or [f"exit code {self._process.returncode}"]
+            raise ExportError(f"the process that looks at the export failed: {last[0]}")
+        return found
+
+    def stop(self) -> None:
+        """End it, whatever it does."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None and not stream.closed:
+                stream.close()
+
+
+@contextmanager
+def fresh(script: str, alone: bool) -> Iterator[Fresh]:
+    """A fresh process that is ended with the block."""
+    process = Fresh(script, alone)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def differences(
+    claims: Sequence[Claim],
+    forms: Sequence[Sequence[str]] | None = None,
+    alone: bool = True,
+    process: Fresh | None = None,
+) -> list[dict[str, Difference | str]]:
+    """For each claim and each of its forms the difference, or what went wrong. One fresh process proves all.
+
+    forms: of each claim; None: the source alone. process: one that has been started (`reload.py`).
     Raises: ExportError when the process itself fails.
     """
+    if process is None:
+        with fresh("reload.py", alone) as process:
+            return differences(claims, forms, alone, process)
+    forms = [["source"]] * len(claims) if forms is None else forms
     with tempfile.TemporaryDirectory(prefix="nas-export-") as place:
         jobs: list[dict[str, Any]] = []
-        for number, claim in enumerate(claims):
-            fed, given = Path(place) / f"{number}.inputs", Path(place) / f"{number}.outputs"
-            save_file({f"{i:06d}": value.contiguous().clone() for i, value in enumerate(claim.operands)}, fed)
-            jobs.append({"folder": str(claim.folder), "inputs": str(fed), "outputs": str(given), "seed": SEED})
-        troubles = _fresh(jobs, alone)
+        for number, (made, names) in enumerate(zip(claims, forms, strict=True)):
+            fed = [save(batch, Path(place) / f"{number}.{size}.inputs") for size, batch in enumerate(made.batches)]
+            results = {
+                form: [str(Path(place) / f"{number}.{form}.{size}.outputs") for size in range(len(fed))]
+                for form in names
+            }
+            outputs = list(made.outputs)
+            jobs.append(
+                {"folder": str(made.folder), "forms": list(names), "inputs": fed, "results": results,
+                 "outputs": outputs, "seed": SEED}
+            )  # fmt: skip
+        troubles = process.answers(jobs, "reloaded")
         return [
-            trouble if trouble is not None else _largest(claim.outputs, load_file(job["outputs"]))
-            for claim, job, trouble in zip(claims, jobs, troubles, strict=True)
+            {form: said[form] or _apart(made, job["results"][form]) for form in job["forms"]}
+            for made, job, said in zip(claims, jobs, troubles, strict=True)
         ]
 
 
-def _fresh(jobs: Sequence[Mapping[str, Any]], alone: bool) -> list[str | None]:
-    """Run `reload.py` on the jobs; per job None or what went wrong."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    if not alone:
-        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    script = Path(__file__).with_name("reload.py")
-    command = [sys.executable, "-P", str(script), str(torch.get_num_threads())]
-    try:
-        ended = subprocess.run(
-            command,
-            input=json.dumps(jobs),
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ExportError(f"the process that reloads the export did not end: {error}") from error
-    said = (line.partition("reloaded: ") for line in ended.stdout.split("\n"))
-    found = [json.loads(text) for before, mark, text in said if mark and not before]
-    if ended.returncode != 0 or len(found) != len(jobs):
-        last = ended.stderr.strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
-        raise ExportError(f"the process that reloads the export failed: {last[0]}")
-    return found
+def save(operands: Sequence[Tensor], path: Path) -> str:
+    """Write operands to a file that the scripts read; return its name."""
+    save_file({f"{i:06d}": value.contiguous().clone() for i, value in enumerate(operands)}, path)
+    return str(path)
 
 
-def _largest(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> float | str:
-    """The largest absolute difference over all outputs; infinite where shapes or types differ."""
+def _apart(made: Claim, files: Sequence[str]) -> Difference | str:
+    """The largest difference over all batches; what went wrong says of which."""
+    worst = Difference(0.0, 0.0)
+    for size, expected, file in zip(made.sizes, made.results, files, strict=True):
+        found = largest(expected, load_file(file))
+        if isinstance(found, str):
+            return f"on {size} example{'s' if size > 1 else ''} {found}"
+        worst = Difference(max(worst.absolute, found.absolute), max(worst.relative, found.relative))
+    return worst
+
+
+def largest(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Difference | str:
+    """The largest difference over all outputs, infinite where one of two numbers is none; or what does not fit."""
     names = [name.removeprefix("output:") for name in given]
     if sorted(names) != sorted(expected):
         return f"it gives the outputs {sorted(names)}, expected {sorted(expected)}"
-    largest = 0.0
+    absolute = relative = 0.0
     for name, value in expected.items():
         other = given[f"output:{name}"]
         if other.shape != value.shape or other.dtype != value.dtype:
@@ -131,7 +225,11 @@ def _largest(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> flo
                 f"expected {tuple(value.shape)} and {value.dtype}"
             )
         same = (other == value) | ((other != other) & (value != value))
-        if not same.all():
-            apart = (other.double() - value.double()).abs()[~same]
-            largest = max(largest, float(apart.where(~apart.isnan(), float("inf")).max()))
-    return largest
+        if same.all():
+            continue
+        apart = (other.double() - value.double()).abs()[~same]
+        gap = float(apart.where(~apart.isnan(), float("inf")).max())
+        finite = value[value.isfinite()].double().abs()
+        scale = float(finite.max()) if len(finite) else 0.0
+        absolute, relative = max(absolute, gap), max(relative, gap / scale if scale else gap)
+    return Difference(absolute, relative)

@@ -88,7 +88,9 @@ def test_a_network_is_taken_home_with_the_weights_that_were_kept(tmp_path: Path)
         trained = build(run.trial(0).candidate.graph, run.inputs, seed=5).state_dict()
         (tmp_path / "run" / "trials" / "0").mkdir(parents=True)
         save_file(trained, tmp_path / "run" / "trials" / "0" / "weights.safetensors")
-        made = run.export(run.rows[1], tmp_path / "net")  # from the cache: the weights are those of trial 0
+        made = run.export(
+            run.rows[1], tmp_path / "net", formats="none"
+        )  # from the cache: the weights are those of trial 0
         assert made.max_abs_difference == 0.0
     written = load_file(tmp_path / "net" / "weights.safetensors")
     assert len(written) == len(trained)
@@ -103,11 +105,11 @@ def test_a_network_is_taken_home_with_the_weights_that_were_kept(tmp_path: Path)
 def test_what_an_export_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, object] = {}
 
-    def quick(graph, inputs, weights, to, about):
+    def quick(graph, inputs, weights, to, about, examples, **options):
         given["weights"] = weights
-        return Exported(to, (), 0.0, ("a note",))
+        return Exported(to, (), (), ("a note",))
 
-    monkeypatch.setattr("results.export.export", quick)
+    monkeypatch.setattr("results.taking.export", quick)
     with exportable(tmp_path / "run") as run:
         with pytest.raises(ExportError, match=r"kept no weights of trial 2 .* --untrained"):
             run.export(2, tmp_path / "net")

@@ -18,7 +18,8 @@ from nas.core.language import op, seq
 from nas.core.profile import InputSpec
 from nas.core.space import Space, image
 from results.export import export, load, proof, read
-from results.export.folder import FILES, README, _appear, in_the_way, write
+from results.export.draft import FILES, README, write
+from results.export.folder import _appear, in_the_way
 from tests.results.export.mine import foreign, unfaithful
 
 SPACE = Space(seq(first=op("conv", width=4), second=op("conv", width=4), head=op("head")), image(1, 6, 6), 3)
@@ -35,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One finished export, with weights of its own."""
     to = tmp_path_factory.mktemp("home") / "deep" / "net"
     weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
-    exported = export(GRAPH, SPACE.inputs, weights, to, ABOUT, examples=torch.rand(2, 1, 6, 6))
+    exported = export(GRAPH, SPACE.inputs, weights, to, ABOUT, examples=torch.rand(2, 1, 6, 6), formats="none")
     assert exported.max_abs_difference == 0.0
     assert exported.folder == to
     assert exported.files == ("model.py", "weights.safetensors", "architecture.json", "README.md")
@@ -60,13 +61,13 @@ def test_the_weights_are_those_given(folder: Path) -> None:
 def test_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.search(r"```python\n(.*?)```", (folder / README).read_text(), re.DOTALL)
     assert code is not None
-    assert len([line for line in code[1].splitlines() if line and not line.startswith("import torch")]) == 3
+    assert len([line for line in code[1].splitlines() if line.startswith("result")]) == 1
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     names: dict[str, torch.Tensor] = {}
     exec(code[1], names)
     del sys.modules["model"]
-    assert names["result"].shape == (1, 3)
+    assert names["result"].shape == (8, 3)
 
 
 def test_an_earlier_export_is_replaced(folder: Path, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_refuses_a_file_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is a file"):
         export(GRAPH, SPACE.inputs, None, to, ABOUT)
     with pytest.raises(ExportError, match="cannot be written"):
-        export(GRAPH, SPACE.inputs, None, to / "below", ABOUT)
+        export(GRAPH, SPACE.inputs, None, to / "below", ABOUT, formats="none")
 
 
 def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
@@ -171,26 +172,28 @@ def test_the_proof_finds_what_was_changed(tmp_path: Path) -> None:
         to.mkdir()
         claims.append(write(GRAPH, SPACE.inputs, None, to, {}).claim)
         (to / "model.py").write_text((to / "model.py").read_text().replace(old, new))
-    acts, doubled, misspelled, renamed, equal = proof.differences(claims)
-    assert isinstance(acts, float)
-    assert acts > 0
-    assert doubled == float(claims[1].outputs[""].abs().max())
+    acts, doubled, misspelled, renamed, equal = (found["source"] for found in proof.differences(claims))
+    assert isinstance(acts, proof.Difference)
+    assert acts.absolute > 0
+    assert isinstance(doubled, proof.Difference)
+    assert doubled.relative == 1.0
     assert isinstance(misspelled, str)
     assert re.search(r"NameError: name 'Netw' is not defined.*model\.py, line \d+", misspelled)
-    assert renamed == "it gives the outputs ['a'], expected ['']"
-    assert equal == 0.0
+    assert renamed == "on 4 examples it gives the outputs ['a'], expected ['']"
+    assert equal == (0.0, 0.0)
 
 
 def test_differences_of_numbers_that_are_none() -> None:
     nan, inf = float("nan"), float("inf")
 
-    def largest(a: list[float], b: list[float]) -> float | str:
-        return proof._largest({"": torch.tensor(a, dtype=torch.float32)}, {"output:": torch.tensor(b).float()})
+    def largest(a: list[float], b: list[float]) -> proof.Difference | str:
+        return proof.largest({"": torch.tensor(a, dtype=torch.float32)}, {"output:": torch.tensor(b).float()})
 
-    assert largest([nan, inf, -inf, 1], [nan, inf, -inf, 1]) == 0.0
-    assert largest([nan, 1], [1, 1]) == inf
-    assert largest([inf, 1], [-inf, 1]) == inf
-    assert largest([1, 2], [1, 2.5]) == 0.5
+    assert largest([nan, inf, -inf, 1], [nan, inf, -inf, 1]) == (0.0, 0.0)
+    assert largest([nan, 1], [1, 1]) == (inf, inf)
+    assert largest([inf, 1], [-inf, 1]) == (inf, inf)
+    assert largest([1, -4], [1, -4.5]) == (0.5, 0.125)
+    assert largest([0, 0], [0, 0.25]) == (0.25, 0.25)
     assert "shape (1,)" in str(largest([1, 2], [1]))
 
 

@@ -1,0 +1,83 @@
+"""`nas export`: taking a network home."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from nas import running
+from nas.cli.output import Output
+from nas.core.errors import StoreError
+from nas.examples import examples_of
+
+if TYPE_CHECKING:
+    from results.export import Exported
+
+FORMS = {
+    "supernet": "the supernet under the same decisions",
+    "source": "model.py, reloaded",
+    "pt2": "model.pt2, the torch.export program",
+    "onnx": "model.onnx, in onnxruntime",
+}
+"""What the table calls each form."""
+
+
+def export(
+    output: Output,
+    folder: Path,
+    trial: int,
+    to: Path,
+    untrained: bool,
+    formats: str | None,
+    fold_norms: bool,
+    merge_branches: bool,
+    json: bool,
+) -> None:
+    """Write a network. Where a finalist was made of the trial, its weights are the ones that were trained longer."""
+    with running.open(folder) as run:
+        ids = {row.id for row in run.rows}
+        if trial not in ids:
+            known = f"trials 0 to {max(ids)}; on the front: {_ids(run)}" if ids else "no trial has ended yet"
+            raise StoreError(f"{folder} holds no trial {trial}; {known}")
+        again = run.finalists.get(trial)
+        chosen = again.id if again is not None and again.complete else trial
+        asked = run.taking(
+            chosen, to, untrained=untrained, formats=formats, fold_norms=fold_norms, merge_branches=merge_branches
+        )
+        output.working = True
+        if chosen != trial:
+            output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")
+        waiting = output.err.status("writing and proving …") if output.err.is_terminal else nullcontext()
+        with waiting:
+            made = asked.write(examples_of(run))
+    for why in made.left_out.values():
+        output.warn(why)
+    for note in made.notes:
+        output.say(note)
+    if json:
+        output.result({**made.to_dict(), "folder": str(to)})
+        return
+    output.show(f"{to}: {', '.join(made.files)}\n")
+    output.show(proof_table(made))
+    sizes = made.proofs[-1].batches
+    output.say(f"\ncompared with the network of the search, in a fresh process, on {made.examples}; "
+               f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]} at a time")  # fmt: skip
+
+
+def proof_table(made: Exported) -> Table:
+    """A row for each form: how far its outputs are from those of the network of the search."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("equal to the network of the search")
+    for name in ("largest difference", "of the largest output", "allowed"):
+        table.add_column(name, justify="right")
+    for proof in made.proofs:
+        allowed = "" if proof.tolerance is None else f"{proof.tolerance:g}"
+        table.add_row(FORMS[proof.form], f"{proof.max_abs_difference:.2g}", f"{proof.max_rel_difference:.2g}", allowed)
+    return table
+
+
+def _ids(run: Any) -> str:
+    return ", ".join(str(trial.id) for trial in run.front) or "none"

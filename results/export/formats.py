@@ -1,0 +1,95 @@
+"""The forms in which a network is taken home beside its source, what each needs, and how equal each has to be."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nas.core.errors import ExportError, nearest
+
+NONE = "none"
+"""What is said for the source alone."""
+INSTALL = "pip install 'espalier-nas[onnx]'"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file beside the source. packages: what writing and proving it needs beyond torch."""
+
+    name: str
+    file: str
+    what: str
+    packages: tuple[str, ...] = ()
+
+
+FORMATS = {
+    made.name: made
+    for made in (
+        Format(
+            "pt2", "model.pt2", "the network as a torch.export program, for any number of examples; needs torch alone"
+        ),
+        Format(
+            "onnx",
+            "model.onnx",
+            "the network in ONNX, for any number of examples; needs no torch",
+            ("onnx", "onnxscript", "onnxruntime"),
+        ),
+    )
+}
+DATA = "model.onnx.data"
+"""Weights of an ONNX network that is too large for one file."""
+
+TOLERANCES = {"source": 0.0, "pt2": 1e-5, "onnx": 1e-4}
+"""Largest difference that is accepted of each form, as a share of the largest number in an output of the built module.
+
+source: the same torch calls in the same order, so any difference is a mistake. pt2: torch's own kernels, which a
+program may call in another layout. onnx: kernels of another library, which sum in another order; float32 carries 7
+digits, of which tens of layers leave 4 and more.
+"""
+FUSED = 1e-4
+"""The same for every form of a network whose layers were fused: other weights give the same numbers by other sums."""
+
+
+def accepted(form: str, fused: bool = False) -> float:
+    """The largest relative difference that is accepted of a form."""
+    return max(TOLERANCES[form], FUSED) if fused else TOLERANCES[form]
+
+
+def chosen(formats: Iterable[str] | str | None) -> tuple[str, ...]:
+    """Names of the formats that are asked for, in order; None asks for all, 'none' or nothing for the source alone.
+
+    Raises: ExportError for an unknown name.
+
+    >>> chosen(None), chosen("onnx, pt2"), chosen(["none"]), chosen("")
+    (('pt2', 'onnx'), ('pt2', 'onnx'), (), ())
+    """
+    if formats is None:
+        return tuple(FORMATS)
+    given = formats.split(",") if isinstance(formats, str) else formats
+    try:
+        names = [name.strip().lower() for name in given]
+    except (TypeError, AttributeError):
+        raise ExportError(f"formats are {formats!r}; expected names such as ['pt2', 'onnx']") from None
+    for name in names:
+        if name and name not in (*FORMATS, NONE):
+            raise ExportError(f"format {name!r} is unknown; {nearest(name, (*FORMATS, NONE))}")
+    if NONE in names and any(name in FORMATS for name in names):
+        raise ExportError(f"formats are {', '.join(names)}; 'none' stands alone")
+    return tuple(name for name in FORMATS if name in names)
+
+
+def lacking(names: Sequence[str]) -> dict[str, str]:
+    """Format → which of its packages are missing and how to install them, for those that cannot be written here."""
+    found = {}
+    for name in names:
+        missing = [package for package in FORMATS[name].packages if not installed(package)]
+        if missing:
+            words = f"{missing[-1]} is" if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]} are"
+            found[name] = f"{words} not installed: {INSTALL}"
+    return found
+
+
+def installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    return importlib.util.find_spec(package) is not None

@@ -1,0 +1,55 @@
+"""What an exporter cannot express, in the words of the person whose network it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nas.core.graph import Graph
+from nas.core.lower import lower
+from nas.core.profile import InputSpec
+from results.export.formats import FORMATS
+from results.export.tree import Block, leaves
+
+INSTEAD = {
+    "values": "compute both and choose with torch.where, or use torch.cond",
+    "batch": "take the number of examples from x.shape[0]",
+    "operator": "model.pt2 can hold it (--formats pt2), or compute it from other operations",
+    "other": "write it with torch operations on tensors of fixed rank",
+}
+"""What works, by the kind of refusal."""
+SOURCE = "model.py with its weights runs as it is (--formats none)"
+
+
+def sentence(name: str, found: Mapping[str, str], graph: Graph, inputs: Mapping[str, InputSpec], root: Block) -> str:
+    """Which part a format cannot express, why, and what works instead.
+
+    found: what `results.export.convert` said: `path` of the module, `why`, its `kind`, and the line of `code`.
+    """
+    place = address(found["path"], graph, inputs)
+    what = _what(found["path"], found["module"], root)
+    at = f"{place} ({what})" if place else "the network as a whole"
+    line = f", in `{found['code'][:80]}`" if found["code"] else ""
+    instead = f"{INSTEAD[found['kind']]}; {SOURCE}"
+    return f"{FORMATS[name].file}: {found['exporter']} cannot express {at}: {found['why']}{line}. Instead: {instead}"
+
+
+def address(path: str, graph: Graph, inputs: Mapping[str, InputSpec]) -> str:
+    """A module's path in the user's own names, `stage/1st-one` for `stage._1st_one`; inside their classes as it is."""
+    if not path:
+        return ""
+    parts = path.split(".")
+    best: tuple[int, str] = (0, path.replace(".", "/"))
+    for step in lower(graph, inputs).steps:
+        own, names = step.path.split("."), step.site.split("/")
+        same = next((i for i, (a, b) in enumerate(zip(own, parts, strict=False)) if a != b), min(len(own), len(parts)))
+        if same > best[0] and len(own) == len(names):
+            best = same, "/".join([*names[:same], *parts[same:]])
+    return best[1]
+
+
+def _what(path: str, module: str, root: Block) -> str:
+    """What stands at a path: a user's class by its name, an operation by its own."""
+    for item in leaves(root):
+        if item.path == path and item.what.target == "user":  # type: ignore[union-attr]
+            return f"class {item.what.args[0].rpartition(':')[2]}"  # type: ignore[union-attr]
+    return f"class {module}"
