@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nas.core.seeds import derive, generator
     from nas.core.space import Space, features, image, tokens
     from nas.loading import load
+    from nas.measuring import evaluate
     from nas.running import open, resume, search  # noqa: A004
 
 _HOMES = {
@@ -68,6 +69,7 @@ _HOMES = {
     "nas.core.seeds": ("derive", "generator"),
     "nas.core.space": ("Space", "features", "image", "tokens"),
     "nas.loading": ("load",),
+    "nas.measuring": ("evaluate",),
     "nas.running": ("open", "resume", "search"),
 }  # fmt: skip
 _PLACES = {name: home for home, names in _HOMES.items() for name in names}
@@ -75,8 +77,9 @@ _PLACES = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Budget", "Candidate", "Constraint", "Decisions", "Graph", "InputSpec", "Measurement", "Metric", "NASError",
     "Objective", "ProbeError", "Space", "Status", "Trial", "__version__", "build", "compute", "dag", "derive",
-    "features", "functional_key", "generator", "graph_key", "image", "load", "one_of", "op", "open", "optional",
-    "parallel", "profile", "recursive", "register", "repeat", "resume", "search", "seq", "some_of", "tie", "tokens",
+    "evaluate", "features", "functional_key", "generator", "graph_key", "image", "load", "one_of", "op", "open",
+    "optional", "parallel", "profile", "recursive", "register", "repeat", "resume", "search", "seq", "some_of", "tie",
+    "tokens",
 ]  # fmt: skip
 
 

@@ -31,14 +31,25 @@ def measure_network(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """'latency_ms' and 'peak_memory_bytes' of a network in evaluation mode and float32, and the circumstances."""
     device = resolve(bench.device)
+    before = torch.cuda.memory_allocated(device) if device.startswith("cuda") else 0
+    network = build(graph, inputs).to(device).eval()
+    return measure_module(network, {name: inputs[name] for name in graph.inputs}, names, bench, before)
+
+
+def measure_module(
+    network: nn.Module, inputs: Mapping[str, InputSpec], names: Sequence[str], bench: Bench, before: int = 0
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """The same of any module, which is in evaluation mode on the bench's device.
+
+    inputs: in the order of its arguments. before: bytes on a GPU that are not its own.
+    """
+    device = resolve(bench.device)
     threads = torch.get_num_threads()
     notes: dict[str, Any] = {"device": name_of(device), "batch": bench.batch, "torch": torch.__version__}
     found: dict[str, float] = {}
     torch.set_num_threads(bench.threads)
     try:
-        before = torch.cuda.memory_allocated(device) if device.startswith("cuda") else 0
-        network = build(graph, inputs).to(device).eval()
-        batch = tuple(_example(inputs[name], bench.batch, device) for name in graph.inputs)
+        batch = tuple(example(spec, bench.batch, device) for spec in inputs.values())
         with torch.inference_mode():
             if "peak_memory_bytes" in names:
                 found["peak_memory_bytes"], notes["memory"] = _memory(network, batch, device, before)
@@ -57,7 +68,7 @@ def measure_network(
     return found, notes
 
 
-def _example(spec: InputSpec, batch: int, device: str) -> Tensor:
+def example(spec: InputSpec, batch: int, device: str) -> Tensor:
     """A batch of zeros: what the numbers are does not change what they cost."""
     return torch.zeros((batch, *spec.shape), dtype=getattr(torch, spec.dtype), device=device)
 

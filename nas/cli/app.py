@@ -129,6 +129,39 @@ def export(
 
 
 @app.command()
+def evaluate(
+    network: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A folder of nas export, a file .pt2 or .onnx, or file.py:name that gives an nn.Module.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Data as in a recipe: digits, photos/, '{path: photos/, size: 48}'."),
+    ] = None,
+    part: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    raw: Annotated[bool, typer.Option("--raw", help="Feed inputs as they come, not normalised.")] = False,
+    shape: Annotated[
+        str | None, typer.Option("--input", metavar="C,H,W", help="Shape of one example, where nothing else says it.")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Examples of one pass, for latency.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: Annotated[int, typer.Option(help="Threads on a CPU, for latency.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Passes of which the median is taken.")] = 50,
+    json: Json = False,
+) -> None:
+    """Measure a network again: accuracy, latency on this device, parameters, multiply-adds."""
+    with guarded() as out_:
+        from nas.cli.measuring import evaluate as work
+
+        bench = {"batch": batch, "device": device, "threads": threads, "repeats": repeats}
+        work(out_, network, data, part, raw, shape, bench, json)
+
+
+@app.command()
 def spaces(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A space's name, or path/file.py:name.", show_default=False)
