@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -126,38 +127,32 @@ def test_a_package_that_is_missing_is_named(home, monkeypatch):
         nas.evaluate(str(home / "any.onnx"))
 
 
-def test_an_export_gives_again_what_was_recorded(run, tmp_path):
+def test_an_export_gives_again_what_was_recorded(run):
     (trial,) = run.finalists.values()
-    run.export(trial, tmp_path / "net")
-    found = nas.evaluate(str(tmp_path / "net"), "digits", bench=FAST)
+    found = nas.evaluate(str(run.folder / "best"), "digits", bench=FAST)
     for name in ("test_accuracy", "params", "macs"):
         assert found.metrics[name] == pytest.approx(found.recorded[name])
         assert found.recorded[name] == trial.metrics[name]
     assert found.metrics["test_loss"] == pytest.approx(trial.metrics["test_loss"], rel=1e-4)
 
 
-def test_an_export_is_fed_as_in_training_whatever_the_data_are_like(run, tmp_path):
+def test_an_export_is_fed_as_in_training_whatever_the_data_are_like(run):
     (trial,) = run.finalists.values()
-    run.export(trial, tmp_path / "net")
     fewer = {"name": "digits", "validation": 1000}  # another training part, with another mean
-    found = nas.evaluate(str(tmp_path / "net"), fewer, bench=FAST)
+    found = nas.evaluate(str(run.folder / "best"), fewer, bench=FAST)
     assert found.metrics["test_accuracy"] == pytest.approx(trial.metrics["test_accuracy"])
-    raw = nas.evaluate(str(tmp_path / "net"), fewer, raw=True, bench=FAST)
+    raw = nas.evaluate(str(run.folder / "best"), fewer, raw=True, bench=FAST)
     assert raw.metrics["test_loss"] != pytest.approx(found.metrics["test_loss"])
 
 
 def test_data_of_other_classes_are_refused(run, tmp_path):
-    import numpy as np
-
-    (trial,) = run.finalists.values()
-    run.export(trial, tmp_path / "net")
     x, y = np.zeros((40, 8, 8), np.float32), np.arange(40) % 4
     np.savez(tmp_path / "few.npz", images=x, labels=y)
     with pytest.raises(DataError, match=r"trained for the classes 0, 1, 2, 3, … \(10\), few.npz has 0, 1, 2, 3 \(4\)"):
-        nas.evaluate(str(tmp_path / "net"), str(tmp_path / "few.npz"), bench=FAST)
+        nas.evaluate(str(run.folder / "best"), str(tmp_path / "few.npz"), bench=FAST)
     np.savez(tmp_path / "wide.npz", images=np.zeros((40, 9, 9), np.float32), labels=np.arange(40) % 10)
     with pytest.raises(DataError, match=r"\(1, 9, 9\), .* takes \(1, 8, 8\)"):
-        nas.evaluate(str(tmp_path / "net"), str(tmp_path / "wide.npz"), bench=FAST)
+        nas.evaluate(str(run.folder / "best"), str(tmp_path / "wide.npz"), bench=FAST)
 
 
 WRONG = [
