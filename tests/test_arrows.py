@@ -112,7 +112,7 @@ HEAVY = {
     "ray": (),
     "optuna": (),
     "pandas": ("results/frame.py",),
-    "matplotlib": (),
+    "matplotlib": ("results/drawing/plot.py",),
     "sklearn": (),
     "plotly": (),
 }

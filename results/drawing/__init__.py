@@ -1,7 +1,8 @@
-"""Drawings of decided networks for people: layers from top to bottom, nested graphs as boxes, merges visible.
+"""Drawings of networks and of spaces, for people: layers from top to bottom, nesting as boxes, merges visible.
 
+networks what a network is drawn as; spaces   what a space is drawn as; declared, options   what is asked of its parts
 scene    what is drawn: which nested graphs get a box, which equal nodes become one
-layout   where: a layered drawing without overlaps
+layout   where: a layered drawing without overlaps; columns   a long chain in columns
 costs    what parts give and cost: for tooltips, and as a table of layers
 labels   what is written on a node, and how wide that is
 shapes   rectangles, texts and ways: all that a picture is made of; looks   how they look
@@ -11,6 +12,10 @@ picture  what is finished; svg, plot   the files it becomes
 from results.drawing.costs import layers_of
 from results.drawing.looks import STYLE
 from results.drawing.networks import draw, draw_png, picture
-from results.drawing.picture import FORMATS, Picture
+from results.drawing.picture import FORMATS, Picture, check_ending
+from results.drawing.spaces import draw_space, space_picture
 
-__all__ = ["FORMATS", "STYLE", "Picture", "draw", "draw_png", "layers_of", "picture"]
+__all__ = [
+    "FORMATS", "STYLE", "Picture", "check_ending", "draw", "draw_png", "draw_space", "layers_of", "picture",
+    "space_picture",
+]  # fmt: skip

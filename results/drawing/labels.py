@@ -56,12 +56,15 @@ def family(op: str) -> str:
     return next((name for name, parts in FAMILIES if any(part in op for part in parts)), "other")
 
 
-def title(node: Node) -> str:
-    """The operation in a word or two: `conv 3×3`, or the class name of a user's own module."""
+def title(node: Node, *, kernel_open: bool = False) -> str:
+    """The operation in a word or two: `conv 3×3`, or the class name of a user's own module.
+
+    kernel_open: the kernel is not decided yet, so it is not part of the name.
+    """
     op = str(node.op)
     if ":" in op:
         return shorten(op.rpartition(":")[2].rpartition(".")[2], 24)
-    kernel = _value(node, "kernel")
+    kernel = _value(node, "kernel") if not kernel_open else None
     words = op.replace("_", " ")
     return shorten(words if kernel is None else f"{words} {times(kernel)}", 28)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from math import ceil, sqrt
 
 from results.drawing import labels
 from results.drawing.scene import Edge, Item, Scene
@@ -21,12 +22,11 @@ SIDE, GAP, BEND, ENTRY = 14.0, 18.0, 10.0, 9.0
 PADDING, HEADING = 12.0, 19.0
 """Px between a box and what is in it, and the height of its title."""
 
-STEP, TURN, TAIL = 20.0, 22.0, 130.0
-"""Px between items of a folded chain, above its columns (where edges come over), and that a column may grow beyond a
-tall item to end with a few low ones."""
+LEAD = 5.0
+"""Px below that title where no line comes in."""
 
-LONGEST, HEIGHTS = 60, 60
-"""Most items in a column, and most heights that are tried."""
+ROW = 760.0
+"""Px that items may take side by side before they are put into rows, where nothing connects them."""
 
 SWEEPS = 12
 
@@ -68,8 +68,8 @@ def _measure(item: Item) -> None:
             item.width += 2 * max(lacks, 0.0)
         item.height = item.inner.height + HEADING
         # the inside is centred in the box, which its ports follow
-        item.entries = [port.x - item.inner.width / 2 for port in item.inner.inputs]
-        item.exits = [port.x - item.inner.width / 2 for port in item.inner.outputs]
+        item.entries = [port.x - item.inner.width / 2 for port in item.inner.inputs] or [0.0]
+        item.exits = [port.x - item.inner.width / 2 for port in item.inner.outputs] or [0.0]
         return
     texts = [labels.width(item.title, labels.TITLE, bold=True)]
     texts += [labels.width(line, labels.DETAIL) for line in item.details]
@@ -85,6 +85,8 @@ def _assign_layers(scene: Scene) -> None:
         into[edge.target].append(edge)
     for item in scene.items:  # in topological order
         item.layer = 1 + max((edge.source.layer for edge in into[item]), default=0)
+    if not (scene.inputs or scene.outputs or scene.edges):
+        _assign_rows(scene)
     last = 1 + max((item.layer for item in scene.items), default=0)
     for port in scene.outputs:
         port.layer = last
@@ -96,6 +98,26 @@ def _assign_layers(scene: Scene) -> None:
             bend = Item("bend", layer=layer, width=BEND)
             edge.bends.append(bend)
             scene.layers[layer].append(bend)
+
+
+def _assign_rows(scene: Scene) -> None:
+    """Rows of items that nothing connects, for a picture that is wider than high; what is low comes first."""
+    items = scene.items
+    area = sum((item.width + SIDE) * (item.height + GAP) for item in items)
+    widest = max(ROW, sqrt(2.5 * area))
+    groups = [items]
+    if sum(item.width + SIDE for item in items) > widest:
+        items.sort(key=lambda item: item.inner is not None)
+        groups = [[item for item in items if (item.inner is None) is leaf] for leaf in (True, False)]
+    row = 0
+    for group in filter(None, groups):
+        total = sum(item.width + SIDE for item in group)
+        even = total / ceil(total / widest) + max(item.width for item in group) / 2
+        row, wide = row + 1, 0.0
+        for item in group:
+            if wide and wide + item.width > min(widest, even):
+                row, wide = row + 1, 0.0
+            item.layer, wide = row, wide + item.width + SIDE
 
 
 Link = tuple[Item, float, Item, float]
@@ -154,9 +176,9 @@ def _spread_entries(scene: Scene) -> None:
     for edge in scene.edges:
         into[edge.target].append(edge)
     for item, edges in into.items():
-        if item.inner is None and len(edges) > 1:
+        if (item.inner is None or not item.inner.inputs) and len(edges) > 1:
             edges.sort(key=lambda edge: (spot[edge.bends[-1] if edge.bends else edge.source], edge.start))
-            step = min(ENTRY, (item.width - 20) / (len(edges) - 1))
+            step = max(min(ENTRY, (item.width - 20) / (len(edges) - 1)), 0.0)
             item.entries = [step * (place - (len(edges) - 1) / 2) for place in range(len(edges))]
             for place, edge in enumerate(edges):
                 edge.end = place
@@ -188,7 +210,7 @@ def _place_across(scene: Scene, *, framed: bool) -> None:
         above[target].append((source, start - end, weight))
     for layer in scene.layers:
         _settle(layer, [0.0] * len(layer), [1.0] * len(layer))
-    for sweep in range(1 if _is_chain(scene) else 2 * SWEEPS):
+    for sweep in range(1 if is_chain(scene) else 2 * SWEEPS):
         down = sweep % 2 == 0
         for layer in scene.layers if down else scene.layers[::-1]:
             wishes, weights = [], []
@@ -251,7 +273,8 @@ def _align(run: Sequence[tuple[Item, float]], beside: Mapping[Item, tuple[Item |
     return True
 
 
-def _is_chain(scene: Scene) -> bool:
+def is_chain(scene: Scene) -> bool:
+    """Whether its items follow one another, one in each layer."""
     return all(len(layer) == 1 for layer in scene.layers)
 
 
@@ -283,7 +306,7 @@ def _place_down(scene: Scene) -> None:
     wide: dict[int, float] = defaultdict(float)
     for above, start, below, end in _links(scene):
         wide[above.layer] = max(wide[above.layer], abs(above.x + start - below.x - end))
-    top = 0.0
+    top = 0.0 if scene.layers[0] else LEAD
     for number, layer in enumerate(scene.layers):
         height = max((item.height for item in layer), default=0.0)
         for item in layer:
@@ -292,88 +315,6 @@ def _place_down(scene: Scene) -> None:
             if item.kind == "bend":
                 item.y, item.height = top, height
         top += height
-        if number < len(scene.layers) - 1:
+        if layer and number < len(scene.layers) - 1:
             top += GAP + min(wide[number] / 8, 22.0)
-    scene.height = top
-
-
-def fold(scene: Scene, tallest: float, widest: float = float("inf")) -> None:
-    """Break a chain that is taller than `tallest` into columns, side by side.
-
-    Of the ways that are no wider than `widest`: one no taller than `tallest`, of few columns and little area; else the
-    lowest. A scene that is no chain stays as it is.
-    """
-    if scene.height <= tallest or not _is_chain(scene):
-        return
-    chain = [layer[0] for layer in scene.layers]
-    allowed = max(1.15 * tallest, max(item.height for item in chain) + TAIL)
-
-    def cost(way: list[list[Item]]) -> tuple[float, ...]:
-        high, wide = max(map(_height, way)), sum(map(_width, way))
-        if wide > widest:
-            return 2, wide
-        return (0, len(way), high * wide) if high <= allowed else (1, high)
-
-    columns = min(_ways(chain), key=cost)
-    left = 0.0
-    for number, column in enumerate(columns):
-        top, axis = TURN, left - _left(column) + SIDE
-        for item in column:
-            item.x = axis - item.entries[0]
-            axis = item.x + item.exits[0]
-            item.y = item.top = top
-            item.bottom = top + item.height
-            top = item.bottom + STEP
-        if number:
-            next(edge for edge in scene.edges if edge.target is column[0]).turn = left
-        left += _width(column)
-    scene.width, scene.height = left, max(map(_height, columns)) + TURN - 8
-
-
-def _ways(chain: Sequence[Item]) -> Iterator[list[list[Item]]]:
-    """For each of some heights, the narrowest way to break the chain into columns that are no higher."""
-    count = len(chain)
-    runs: dict[tuple[int, int], tuple[float, float]] = {}
-    for start in range(count):
-        for end in range(start + 1, min(start + LONGEST, count) + 1):
-            run = chain[start:end]
-            torn = run[-1].kind == "input" or run[0].kind == "output"  # these stay with what they lead to or come from
-            if not torn or len(run) == count:
-                runs[start, end] = _height(run), _width(run)
-    heights = sorted({round(high, 1) for high, _ in runs.values()})
-    for limit in heights[:: max(1, len(heights) // HEIGHTS)] + heights[-1:]:
-        narrowest: list[tuple[float, int]] = [(0.0, 0)]  # up to each place: the width, and where the last column begins
-        for end in range(1, count + 1):
-            ends = [
-                (narrowest[start][0] + runs[start, end][1], start)
-                for start in range(max(0, end - LONGEST), end)
-                if (start, end) in runs and runs[start, end][0] <= limit + 0.1
-            ]
-            narrowest.append(min(ends, default=(float("inf"), end - 1)))
-        if narrowest[count][0] < float("inf"):
-            way, end = [], count
-            while end:
-                way.append(list(chain[narrowest[end][1] : end]))
-                end = narrowest[end][1]
-            yield way[::-1]
-
-
-def _height(column: Sequence[Item]) -> float:
-    return sum(item.height for item in column) + STEP * len(column)
-
-
-def _left(column: Sequence[Item]) -> float:
-    """How far the column reaches to the left of its first item's entry (a number below 0)."""
-    return min(left for left, _ in _reaches(column))
-
-
-def _width(column: Sequence[Item]) -> float:
-    return max(right for _, right in _reaches(column)) - _left(column) + 2 * SIDE
-
-
-def _reaches(column: Sequence[Item]) -> Iterator[tuple[float, float]]:
-    axis = 0.0
-    for item in column:
-        middle = axis - item.entries[0]
-        axis = middle + item.exits[0]
-        yield middle - item.width / 2, middle + item.width / 2
+    scene.height = top if scene.layers[-1] or not scene.items else top - GAP + PADDING

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nas.core.graph import Graph
 from nas.core.profile import InputSpec
-from results.drawing.layout import arrange, fold
+from results.drawing.columns import fold
+from results.drawing.layout import arrange
 from results.drawing.picture import Picture
 from results.drawing.scene import make_scene
 from results.drawing.shapes import shapes_of

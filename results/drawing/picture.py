@@ -9,7 +9,7 @@ from pathlib import Path
 from nas.core.errors import RecipeError, nearest
 from results.drawing.shapes import Group
 
-MARGIN = 6.0
+MARGIN = 8.0
 """Px around a drawing."""
 
 FORMATS = (".svg", ".png", ".pdf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from math import sqrt
 from pathlib import Path
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
@@ -26,6 +27,8 @@ MOST = 60_000_000
 
 SIDE = 30_000
 """Most pixels of its longer side: what programs that show pictures still take."""
+
+_SIDES: dict[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
 
 _WORDS = {"M": [Curve.MOVETO], "L": [Curve.LINETO], "Q": 2 * [Curve.CURVE3], "C": 3 * [Curve.CURVE4]}
 
@@ -69,9 +72,9 @@ def _artist(shape: Shape) -> Artist:
             shape.x, shape.y, _printable(shape.text), color=LIGHT[look.fill or "ink"], parse_math=False,
             fontsize=(look.size or 1.0) * 72 / PX, fontweight="bold" if look.weight >= 600 else "normal",
             fontfamily="DejaVu Sans", verticalalignment="baseline",
-            horizontalalignment={"start": "left", "middle": "center", "end": "right"}[look.anchor],
+            horizontalalignment=_SIDES[look.anchor],
         )  # fmt: skip
-    rim = {
+    rim: dict[str, Any] = {
         "facecolor": LIGHT[look.fill] if look.fill else "none",
         "edgecolor": LIGHT[look.stroke] if look.stroke else "none",
         "linewidth": look.width * 72 / PX if look.stroke else 0.0,

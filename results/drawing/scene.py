@@ -24,7 +24,8 @@ class Item:
 
     kind: a family of `labels.FAMILIES`, 'other', 'box', 'choice', 'input', 'output' or 'bend'.
     address: within the scene. tooltip: what follows the address there. likeness: equal for what may become one.
-    count: how many it stands for. open: it may be there or not.
+    count: how many it stands for, which is written on it. copies: how many there can be in its place.
+    open: it may be there or not.
     x, y: the middle of its top edge, in px within its scene. entries, exits: x of its ports relative to that.
     top, bottom: y of the band of its layer, which may be taller.
     """
@@ -46,6 +47,7 @@ class Item:
     bottom: float = 0.0
     entries: list[float] = field(default_factory=lambda: [0.0])
     exits: list[float] = field(default_factory=lambda: [0.0])
+    copies: int = 1
     open: bool = False
 
     @property
@@ -56,7 +58,22 @@ class Item:
     @property
     def behind(self) -> int:
         """How many rims are drawn behind it, because it stands for several."""
-        return min(self.count - 1, 2)
+        return min(max(self.count, self.copies) - 1, 2)
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """How many inputs and outputs of its own it has; nodes, and boxes that lines end at, have one."""
+        inner = self.inner or Scene()
+        return max(len(inner.inputs), 1), max(len(inner.outputs), 1)
+
+    def say(self, text: str, *lines: str) -> Item:
+        """Write one more thing on it, and these lines in its tooltip."""
+        if self.inner is None:
+            self.details += [text] if text else []
+        else:
+            self.title = " · ".join(filter(None, [self.title, text]))
+        self.tooltip = "\n".join(filter(None, [self.tooltip, *lines]))
+        return self
 
 
 @dataclass(eq=False)
@@ -77,7 +94,10 @@ class Edge:
 
 @dataclass(eq=False)
 class Scene:
-    """One level of a drawing. `inputs` and `outputs` are items too; in a box they lie on its edge."""
+    """One level of a drawing. `inputs` and `outputs` are items too; in a box they lie on its edge.
+
+    A scene without inputs and outputs, in a box, has items side by side that nothing connects: lines end at the box.
+    """
 
     inputs: list[Item] = field(default_factory=list)
     outputs: list[Item] = field(default_factory=list)

@@ -168,4 +168,5 @@ def _box(item: Item, inner: Scene, x: float, y: float, prefix: str) -> Iterator[
         start = x + item.x + item.entries[0]
         yield Group((Way((("M", (start, top)), ("L", (start, top + HEADING))), "edge"),))
     corner = x + item.x - inner.width / 2
-    yield from shapes_of(inner, corner, top + HEADING, f"{prefix}{item.address}/", framed=True)
+    inside = f"{prefix}{item.address}/" if item.address else prefix
+    yield from shapes_of(inner, corner, top + HEADING, inside, framed=True)

@@ -20,7 +20,8 @@ from nas.core.errors import ShapeError
 from nas.core.graph import Graph, Node, chain
 from nas.core.profile import InputSpec
 from results.drawing import STYLE, draw, labels
-from results.drawing.layout import arrange, fold
+from results.drawing.columns import fold
+from results.drawing.layout import arrange
 from results.drawing.scene import Edge, Item, Scene, make_scene
 from results.drawing.shapes import way_of
 from results.drawing.svg import path_of
