@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata
 
 from nas.core.records import Objective, Trial
 from nas.core.roles import PREPARATION
@@ -72,6 +71,8 @@ def _ranks(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[str
     inherited, scratch = (
         np.array([sign * trial.metrics[name + ending] for trial in known]) for ending in (INHERITED, SCRATCH)
     )
+    from scipy.stats import rankdata
+
     by_inherited, by_scratch = rankdata(inherited), rankdata(scratch)
     rows = [
         {
@@ -120,6 +121,8 @@ def _tau(one: Any, other: Any) -> float | None:
     """Kendall's tau-b; None where all values of a side are equal, of which it says nothing."""
     if len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
         return None
+    from scipy.stats import kendalltau
+
     return float(kendalltau(one, other).statistic)
 
 
