@@ -91,7 +91,7 @@ def front(
 def report(
     folder: Folder,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    figures: Annotated[bool, typer.Option("--figures", help="Also draw the front as PNG, SVG and PDF.")] = False,
+    figures: Annotated[bool, typer.Option("--figures", help="Also draw the front, and the networks on it.")] = False,
     json: Json = False,
 ) -> None:
     """Write the report of a run as one HTML page."""
@@ -170,7 +170,10 @@ def spaces(
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the space. Repeatable.")
     ] = None,
     draw: Annotated[
-        Path | None, typer.Option("--draw", metavar="FILE.svg", help="Draw one network of the space.")
+        Path | None, typer.Option("--draw", metavar="FILE", help="Draw the space, as FILE.svg, .png or .pdf.")
+    ] = None,
+    draw_network: Annotated[
+        Path | None, typer.Option("--draw-network", metavar="FILE", help="Draw one network of it, likewise.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Which network to draw.")] = 0,
     json: Json = False,
@@ -180,9 +183,9 @@ def spaces(
         from nas.cli.spaces import one, several
 
         if name is None:
-            several(out_, sets or [], draw, json)
+            several(out_, sets or [], draw or draw_network, json)
         else:
-            one(out_, name, sets or [], draw, seed, json)
+            one(out_, name, sets or [], draw, draw_network, seed, json)
 
 
 def run() -> None:

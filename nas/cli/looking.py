@@ -10,6 +10,7 @@ from nas.cli.output import Output
 from nas.cli.tables import front_table
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective
+from results.drawing import save_networks
 from results.figures import FORMATS, front_figure
 from results.front import Front
 
@@ -39,12 +40,15 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, json: bool)
         path = run.report()
         saved = run.saved.summary()
         drawn = [front_figure(run, path.with_name(f"front{ending}")) for ending in FORMATS] if figures else []
+        networks, left_out = save_networks(run.front, run.inputs, path.with_name("networks")) if figures else ([], "")
     if json:
-        figures_drawn = {"figures": [*map(str, drawn)]} if drawn else {}
+        figures_drawn = {"figures": [*map(str, drawn)], "networks": [*map(str, networks)]} if drawn else {}
         output.result({"run": str(folder), "report": str(path), "saved": saved, **figures_drawn})
     else:
-        for file in (path, *drawn):
+        for file in (path, *drawn, *([path.with_name("networks")] if networks else [])):
             output.show(str(file))
+    if left_out:
+        output.say(left_out)
     if open_:
         import webbrowser
 

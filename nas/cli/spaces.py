@@ -44,12 +44,19 @@ def several(output: Output, sets: Sequence[str], draw: Path | None, json: bool) 
     output.say("\nSizes are for the inputs that a space has by itself; data change them. One of them: nas spaces NAME")
 
 
-def one(output: Output, name: str, sets: Sequence[str], draw: Path | None, seed: int, json: bool) -> None:
-    """Size and choices of one space."""
+def one(
+    output: Output, name: str, sets: Sequence[str], draw: Path | None, network: Path | None, seed: int, json: bool
+) -> None:
+    """Size and choices of one space. draw, network: files for a drawing of the space, and of one network of it."""
+    for option, file in (("--draw", draw), ("--draw-network", network)):
+        if file is not None:
+            _check(option, file)
     spec = find_part("space", {"name": name, **_fields(sets)}, base=Path.cwd())
     space: Space = spec.make()
     if draw is not None:
-        _draw(output, name, space, draw, seed)
+        _draw(output, name, space, draw)
+    if network is not None:
+        _draw_network(output, name, space, network, seed)
     if json:
         output.result({"name": name, "size": digits(space.size()), "choices": list(_choices(space))})
         return
@@ -117,12 +124,27 @@ def _needs(needs: Sequence[Mapping[str, Any]]) -> str:
     return " and ".join(shown) or "always"
 
 
-def _draw(output: Output, name: str, space: Space, file: Path, seed: int) -> None:
-    """Draw the first valid network that `seed` gives."""
-    from results.drawing import draw
+def _check(option: str, file: Path) -> None:
+    """Refuse a file for a drawing before anything is worked out. Raises RecipeError."""
+    from results.drawing import check_ending
 
-    if file.suffix != ".svg":
-        raise RecipeError(f"--draw {file}: expected a file that ends in .svg")
+    check_ending(file)
+    if not file.absolute().parent.is_dir():
+        raise RecipeError(f"{option} {file}: there is no folder {file.parent}; make it first")
+
+
+def _draw(output: Output, name: str, space: Space, file: Path) -> None:
+    """Draw the space with its open choices."""
+    from results.drawing import space_picture
+
+    space_picture(space, title=f"the space {name}").save(file)
+    output.say(f"drew the space into {file}")
+
+
+def _draw_network(output: Output, name: str, space: Space, file: Path, seed: int) -> None:
+    """Draw the first valid network that `seed` gives."""
+    from results.drawing import picture
+
     rng, title = random.Random(seed), f"one network of {name}, seed {seed}"
     for _ in range(TRIES):
         candidate = space.sample(rng)
@@ -130,8 +152,5 @@ def _draw(output: Output, name: str, space: Space, file: Path, seed: int) -> Non
             break
     else:
         raise GraphError(f"none of {TRIES} drawn candidates is a network: {space.trouble(candidate)}")
-    try:
-        file.write_text(draw(candidate.graph, collapse=True, tallest=1400, title=title), encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"--draw {file} cannot be written: {error}") from None
+    picture(candidate.graph, space.inputs, collapse=True, tallest=1400, title=title).save(file)
     output.say(f"drew one network (seed {seed}) into {file}")

@@ -27,7 +27,7 @@ def listed(values: Sequence[Any], longest: int) -> str:
     """Values in braces; of many the first ones and how many there are.
 
     >>> listed([3, 5, 7], 40), listed(range(100), 16)
-    ('{3, 5, 7}', '{0, 1, 2, … 100}')
+    ('{3, 5, 7}', '{0, 1, 2, 3, 4, … 100}')
     """
     shown: list[str] = []
     for value in values:

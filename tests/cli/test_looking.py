@@ -31,6 +31,15 @@ def test_front_as_table_and_as_json(run: Path, nas: Nas) -> None:
     assert "hypervolume" in shown.err
 
 
+def test_figures_hold_the_networks_of_the_front(run: Path, nas: Nas) -> None:
+    ids = {row["trial"] for row in nas("front", "run", "--json").json["front"]}
+    found = nas("report", "run", "--figures", "--json")
+    assert found.code == 0, found.err
+    wanted = {str(Path("run", "networks", f"trial-{id_}{ending}")) for id_ in ids for ending in (".svg", ".png")}
+    assert set(found.json["networks"]) == wanted
+    assert all(Path(file).stat().st_size > 500 for file in wanted)
+
+
 def test_a_front_of_other_metrics(run: Path, nas: Nas) -> None:
     found = nas("front", "run", "--x", "macs", "--y", "val_score", "--json").json
     assert [(objective["name"], objective["direction"]) for objective in found["objectives"]] == [

@@ -14,11 +14,11 @@ from PIL import Image
 from nas.core.errors import RecipeError
 from nas.core.graph import Graph, Node, chain
 from nas.core.profile import InputSpec
-from results.drawing import FORMATS, Picture, draw, draw_png, picture
+from results.drawing import FORMATS, Picture, draw, draw_png, picture, save_networks
 from results.drawing.looks import DARK, LIGHT, LOOKS, STYLE
 from results.drawing.picture import MARGIN
 from results.drawing.shapes import Group, Rect
-from tests.results.samples import line, network
+from tests.results.samples import line, network, trial
 
 INPUTS = {"x": InputSpec((3, 16, 16))}
 
@@ -102,3 +102,20 @@ def test_two_outputs_and_open_lines(tmp_path: Path) -> None:
     assert ">left<" in text
     assert ">right<" in text
     assert os.path.getsize(draw_png(graph, INPUTS, tmp_path / "two.png", scale=1)) > 1000
+
+
+def test_networks_of_a_front_are_drawn_up_to_a_number_which_is_said(tmp_path: Path) -> None:
+    front = [trial(id_) for id_ in (4, 2, 9, 7, 5)]
+    files, said = save_networks(front, INPUTS, tmp_path / "networks", most=3)
+    assert [file.name for file in files] == [
+        f"trial-{id_}{ending}" for id_ in (4, 9, 5) for ending in (".svg", ".png")
+    ]  # fmt: skip
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert said == "drew 3 of the 5 networks on the front, evenly spread"
+    assert "→ 16×16×16" in files[0].read_text()
+    files, said = save_networks(front, {"x": InputSpec((7,))}, tmp_path / "again")
+    assert (len(files), said) == (10, "")
+    assert "→" not in files[0].read_text(), "where shapes cannot be worked out there are none"
+    (tmp_path / "file").touch()
+    with pytest.raises(RecipeError, match="cannot be written"):
+        save_networks(front, INPUTS, tmp_path / "file")
