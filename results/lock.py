@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -52,9 +53,35 @@ class FileLock:
 
     def release(self) -> None:
         if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()  # nobody holds it now, and `writer` reads it so
             self._file.close()
             self._file = None
             _HELD.discard(self._name)
+
+
+def writer(database: Path) -> str:
+    """Who is writing this database, as far as this machine can tell: 'process 17 on host', or '' when nobody here is.
+
+    It looks at the name in the lock's file and for that process, and never touches the lock.
+    """
+    path = Path(f"{database}.lock")
+    if os.path.realpath(path) in _HELD:
+        return f"process {os.getpid()} on {socket.gethostname()}"
+    try:
+        holder = path.read_text(encoding="utf-8").strip()
+    except OSError:  # no run was ever written here, or not by a version that locks
+        return ""
+    match = re.fullmatch(r"process (\d+) on (.+)", holder)
+    if match is None or match[2] != socket.gethostname() or int(match[1]) == os.getpid():
+        return ""
+    try:
+        os.kill(int(match[1]), 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:  # it lives, and is somebody else's
+        pass
+    return holder
 
 
 if sys.platform == "win32":

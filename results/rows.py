@@ -239,7 +239,9 @@ def unpack_row(row: Any) -> Row:
             parents,
         )
     except StoreError as error:
-        raise StoreError(f"{what} is damaged in the store: {error}" if what not in str(error) else str(error)) from error
+        raise StoreError(
+            f"{what} is damaged in the store: {error}" if what not in str(error) else str(error)
+        ) from error
     except (NASError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{what} is damaged in the store: {error}") from error
 

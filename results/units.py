@@ -44,7 +44,7 @@ def written(name: str, value: float | None, units: Mapping[str, str] | None = No
         return f"{value:.1f} {_BYTES[step]}" if step else f"{value:.0f} B"
     if unit == "%":
         return f"{value:.2f} %"
-    whole = float(value).is_integer() or abs(value) >= 1e5
+    whole = float(value).is_integer() or abs(value) >= 1e4
     text = f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:#.4g}".rstrip(".")
     return f"{text} {unit}".rstrip()
 

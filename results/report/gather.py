@@ -6,16 +6,19 @@ and says what it left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nas.core.records import losses
-from results.report import course, networks, words
+from nas.core.records import Trial
+from results.front import Front
+from results.report import course, networks, points, state, words
+from results.rows import Row
 from results.run import Run
 from results.savings import savings
 
-DRAWN = 60
-"""Most drawings."""
+DRAWN = 40
+"""Most drawings of networks on the front, and of those behind it."""
 
 
 def gather(run: Run, folder: str) -> dict[str, Any]:
@@ -23,29 +26,72 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
     facts, rows, front, finalists, objectives = run.facts, run.rows, run.front, run.finalists, run.objectives
     units = {objective.name: objective.unit for objective in objectives}
     search = [row for row in rows if row.stage == "search"]
-    behind = sorted(run.store.pick(sorted(set(finalists) - set(front.ids))), key=lambda t: losses(t, objectives))
-    drawn, inputs = networks.spread(front, DRAWN), run.inputs
-    badges = networks.badges_of(front, finalists)
+    suggested = suggestions_of(front)
+    ids = front.ids
+    by_id = _light(front, {*ids, *finalists})
+    shown = [by_id[id_] for id_ in ids]
+    behind = sorted(
+        (by_id[id_] for id_ in finalists if id_ in by_id and id_ not in set(ids)),
+        key=lambda row: [objective.loss(row.metrics) for objective in objectives],
+    )
+    always = networks.places_to_see(front, shown, [each["trial"] for each in suggested])
+    places = networks.spread(len(shown), DRAWN, always)
+    drawn = [shown[place].id for place in places] + [row.id for row in behind[:DRAWN]]
+    badges = networks.badges_of(front, shown, finalists, {each["trial"]: each["name"] for each in suggested})
+    inputs = run.inputs
+    cards = [
+        networks.card_of(trial, inputs, objectives, finalists, units, badges, folder) for trial in run.store.pick(drawn)
+    ]
+    plotted = [shown[place] for place in networks.spread(len(shown), points.FRONTED, always)]
+    plot = points.points_of(plotted, behind, front, finalists, units, facts.get("constraints") or [])
     return {
         "title": words.title_of(facts, folder),
-        "state": words.state_of(facts),
-        "summary": words.summary_of(facts, search, front, units),
+        "state": state.state_of(facts, run.store.path, search, folder),
+        "summary": _unbroken(words.summary_of(facts, search, front, shown, units)),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "folder": folder,
+        "folder": networks.quoted(folder),
         "objectives": [words.goal(objective, units) for objective in objectives],
+        "constraints": [str(each) for each in facts.get("constraints") or []],
         "front": len(front),
-        "table": networks.front_table(front, behind, finalists, units, badges),
-        "cards": [
-            networks.card_of(trial, inputs, objectives, finalists, units, badges, folder) for trial in [*drawn, *behind]
-        ],
-        "drawn": len(drawn),
-        "left_out": len(front) - len(drawn),
+        "suggestions": suggested,
+        "table": networks.front_table(shown, behind, objectives, finalists, units, badges),
+        "cards": cards,
+        "layers": {card["id"]: networks.layer_table(card["layers"]) for card in cards if card["layers"]},
+        "retrained": networks.retrained_of(finalists),
+        "units": networks.units_of(finalists, units),
+        "drawn": len(places),
+        "left_out": len(shown) - len(places),
+        "not_plotted": len(shown) - len(plotted),
         "counts": course.counts_of(search),
         "saved": course.saved_of(savings(search, facts)),
         "reasons": course.reasons_of(search, run),
-        "progress": course.progress_of(search, front, units),
-        "plot": networks.points_of(search, front, behind, finalists, units, folder),
+        "progress": [each | {"said": _ends(each)} for each in course.progress_of(search, front, units)],
+        "times": course.time_of(rows, facts),
+        "supernet": course.supernet_of(facts, finalists, objectives),
+        "decisions": None,
+        "plot": plot | {"command": networks.command(folder, "TRIAL")},
         "hypervolume": words.hypervolume_line(front, units),
         "made": words.made_of(facts),
+        "again": words.again_of(facts, folder, has_folder=run.folder is not None),
         "recipe": words.recipe_of(facts),
     }
+
+
+def suggestions_of(front: Front[Trial]) -> list[dict[str, Any]]:
+    """What to look at first: the trial's number, what it is called, and how it was found."""
+    return [{"trial": each.trial.id, "name": each.name, "why": _unbroken(each.why)} for each in front.suggestions()]
+
+
+def _unbroken(text: str) -> str:
+    """A number and its percent sign stay in one line."""
+    return text.replace(" %", "\u00a0%")
+
+
+def _ends(curve: Mapping[str, Any]) -> str:
+    """A curve in words, for those who do not see it."""
+    return f"from {curve['y'][0]:.6g} at trial {curve['trial'][0]:,} to {curve['y'][-1]:.6g} at {curve['trial'][-1]:,}"
+
+
+def _light(front: Front[Trial], wanted: set[int]) -> Mapping[int, Row]:
+    """The complete search trials of these ids in their light form."""
+    return {row.id: row for row in front.complete if row.id in wanted and isinstance(row, Row)}

@@ -16,6 +16,12 @@ from results.report.gather import gather
 from results.run import REPORT, Run
 from results.store import SqlStore
 
+SHEETS = ("page.css", "front.css")
+"""Style sheets beside this file, in the order in which the page holds them."""
+
+SCRIPTS = ("base.js", "choice.js", "network.js", "front.js", "pins.js", "table.js", "search.js", "start.js")
+"""Scripts beside this file, in the order in which the page holds them."""
+
 
 def write_report(source: Run | SqlStore | str | os.PathLike[str], path: str | os.PathLike[str] | None = None) -> Path:
     """Write the report of a run, ended or still going, as one self-contained HTML page; return where it is.
@@ -69,12 +75,18 @@ def render(said: dict[str, Any]) -> str:
     )
     return environment.get_template("page.html.j2").render(
         said,
-        css=Markup(STYLE + (here / "page.css").read_text(encoding="utf-8")),
-        js=Markup((here / "page.js").read_text(encoding="utf-8")),
+        css=Markup(STYLE + "".join((here / name).read_text(encoding="utf-8") for name in SHEETS)),
+        js=Markup("".join((here / name).read_text(encoding="utf-8") for name in SCRIPTS)),
         plotly=Markup(get_plotlyjs()),
         safe=Markup,
+        broken=_broken,
         json=_json,
     )
+
+
+def _broken(address: str) -> Markup:
+    """An address that may go on in the next line behind a slash."""
+    return Markup("/<wbr>").join(address.split("/"))
 
 
 def _json(value: Any) -> Markup:

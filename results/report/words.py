@@ -5,12 +5,14 @@ Facts are what the roof noted; a fact that is missing leaves its words out.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.core.records import Objective, Status, Trial
 from results.front import Front
+from results.report.networks import quoted
 from results.rows import Row
 from results.units import clock, count, label, together, written
 
@@ -21,25 +23,11 @@ def title_of(facts: Mapping[str, Any], folder: str) -> str:
     return str(named or folder.rstrip("/").rpartition("/")[2] or "a search")
 
 
-_STATES = {
-    "trials": ("finished", "all trials were made"),
-    "hours": ("finished", "the time was used up"),
-    "exhausted": ("finished", "nothing was left to propose"),
-    "failures": ("stopped", "too many trials failed"),
-    "interrupted": ("interrupted", "it can be resumed"),
-}
-
-
-def state_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    reason = facts.get("stop_reason") or ""
-    word, why = _STATES.get(reason, ("not ended", "it is still going, or was killed and can be resumed"))
-    return {"word": word, "why": why, "kind": word.replace(" ", "-")}
-
-
 def summary_of(
     facts: Mapping[str, Any],
     search: Sequence[Row],
     front: Front[Trial],
+    shown: Sequence[Row],
     units: Mapping[str, str],
 ) -> str:
     """One paragraph: what was searched, for what, on what, with what outcome."""
@@ -57,22 +45,22 @@ def summary_of(
     complete = f"{tally[Status.COMPLETE]:,} of {len(search):,} trials are complete"
     complete += f" ({cached:,} of all took their numbers from an equal network)" if cached else ""
     complete += f" after {clock(float(seconds))}" if seconds else ""
-    return f"{first} {complete}. {_front_line(front, units)}"
+    return f"{first} {complete}. {_front_line(front, shown, units)}"
 
 
-def _front_line(front: Front[Trial], units: Mapping[str, str]) -> str:
-    if not len(front):
+def _front_line(front: Front[Trial], shown: Sequence[Row], units: Mapping[str, str]) -> str:
+    if not shown:
         return "There is no front yet: no trial is complete."
-    first, last, objectives = front[0].metrics, front[-1].metrics, front.objectives
+    first, last, objectives = shown[0].metrics, shown[-1].metrics, front.objectives
     best = [written(o.name, first[o.name], units) + f" {o.name}" for o in objectives]
-    if len(front) == 1:
-        return f"One network is best: trial {front[0].id}, with {together(best)}."
+    if len(shown) == 1:
+        return f"One network is best: trial {shown[0].id}, with {together(best)}."
     if len(objectives) == 1:
-        return f"{len(front)} networks share the best value, {best[0]}."
+        return f"{len(shown)} networks share the best value, {best[0]}."
     ends = [written(o.name, last[o.name], units) + f" {o.name}" for o in objectives]
     return (
-        f"{len(front):,} networks are on the front: nothing beats them in every goal. They reach from {together(best)} "
-        f"(trial {front[0].id}) to {together(ends)} (trial {front[-1].id})."
+        f"{len(shown):,} networks are on the front: nothing beats them in every goal. They reach from {together(best)} "
+        f"(trial {shown[0].id}) to {together(ends)} (trial {shown[-1].id})."
     )
 
 
@@ -135,7 +123,8 @@ def made_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     how = data.get("how") if isinstance(data, Mapping) else None
     rows = [
         ("begun", str(facts.get("started") or facts.get("created") or "")),
-        ("command", " ".join(map(str, given)) if isinstance(given, list) else str(given or "")),
+        ("command", shlex.join(map(str, given)) if isinstance(given, list) else str(given or "")),
+        ("in the folder", str(facts.get("directory") or "")),
         ("seed", "" if seed is None else str(seed)),
         ("space", f"{space}, {count(size)} networks" if size else space),
         ("data", _data_line(data)),
@@ -148,6 +137,26 @@ def made_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("commit", str(facts.get("commit") or "")),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def again_of(facts: Mapping[str, Any], folder: str, *, has_folder: bool) -> list[dict[str, str]]:
+    """Commands that make the same run again, or more of it, each with what it does."""
+    if not has_folder or facts.get("recipe") is None:
+        return []
+    where = quoted(folder)
+    plain = folder.rstrip("/")
+    commit = str(facts.get("commit") or "")
+    versions = facts.get("versions")
+    rows = [
+        (f"git checkout {commit}", "the version of Espalier that ran") if commit else ("", ""),
+        (f"nas search {quoted(f'{plain}/recipe.yaml')} --out {quoted(f'{plain}-again')}",
+         "the same search anew: the same recipe and seed give the same trials"
+         + (", with the versions above" if versions else "")),
+        (f"nas resume {where}", "go on where it stopped, or with --set budget.trials=… make it longer"),
+        (f"nas front {where}", "the front as a table; --json for scripts"),
+        (f"nas report {where} --figures", "this page anew, and the front as PNG, SVG and PDF"),
+    ]  # fmt: skip
+    return [{"command": command, "does": does} for command, does in rows if command]
 
 
 def _pairs(value: Any) -> str:

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.report_size --trials 10000 100000 --json tests/benchmarks/report_size.json
 
-The stores are made up: networks of the space `cnn`, 200 different graphs among them, accuracies and sizes that trade off
-against each other with noise, one trial in twelve infeasible, one in fifty failed, one in eight from the cache. They
-are written by bulk inserts, which is not what is timed.
+The stores are made up: networks of the space `cnn`, 200 different graphs among them, accuracies and sizes that trade
+off against each other with noise, one trial in twelve infeasible, one in fifty failed, one in eight from the cache.
+They are written by bulk inserts, which is not what is timed.
 
 Writing is timed in a fresh process, with its peak memory (`ru_maxrss`); opening is timed in headless Chromium, from the
 address to the load event and to the drawn front, the best of three.
@@ -40,10 +40,16 @@ OBJECTIVES = [
     {"name": "params", "direction": "min", "unit": ""},
 ]
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def make_store(folder: Path, trials: int, seed: int = 0) -> Path:
@@ -162,7 +168,9 @@ def main() -> None:
             if shutil.which("chromium"):
                 figures |= load(page)
             found[str(trials)] = figures
-            print(f"{trials:>9,} trials:", ", ".join(f"{name} {value:g}" for name, value in figures.items()), flush=True)
+            print(
+                f"{trials:>9,} trials:", ", ".join(f"{name} {value:g}" for name, value in figures.items()), flush=True
+            )
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

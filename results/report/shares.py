@@ -1,0 +1,34 @@
+"""The importance of decisions as the page draws it: bars with intervals, on one scale for each goal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def with_bars(decisions: Mapping[str, Any]) -> dict[str, Any]:
+    """What `decisions_of` says, with the places of its bars in percent of the widest and its shares as texts."""
+    return {**decisions, "goals": [{**goal, "rows": _bars(goal["rows"])} for goal in decisions["goals"]]}
+
+
+def _bars(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    whole = max([row["high"] for row in rows] + [row["mean"] for row in rows], default=0.0) or 1.0
+    found = []
+    for row in rows:
+        low, mean, high = (100 * max(row[name], 0.0) / whole for name in ("low", "mean", "high"))
+        found.append(
+            {
+                "address": row["address"],
+                "text": _percent(row["mean"]),
+                "low_text": _percent(row["low"]),
+                "high_text": _percent(row["high"]),
+                "mean_share": mean,
+                "low_share": low,
+                "interval_share": max(high - low, 0.0),
+            }
+        )
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\u00a0%"
