@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from results.analysis.choices import meant, named
 
 SHARED = 0.8
 """Which share of the front's networks must have an option in common."""
@@ -57,7 +58,7 @@ def agreement(front: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, A
         option, having = mine.most_common(1)[0]
         number, all_having, all_number = mine.total(), theirs[option], theirs.total()
         chance = at_least(having, number, all_having, all_number)
-        found.append(Agreed(address, json.loads(option), having, number, all_having, all_number, chance))
+        found.append(Agreed(address, meant(option), having, number, all_having, all_number, chance))
     found.sort(key=lambda each: each.chance)
     sure = []
     for place, each in enumerate(found):
@@ -67,9 +68,9 @@ def agreement(front: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, A
     return tuple(each for each in sure if each.having >= SHARED * each.number)
 
 
-def _counts(decisions: Sequence[Mapping[str, Any]], address: str) -> Counter[str]:
-    """Option, as JSON, → networks that took it, of those that have the choice."""
-    return Counter(json.dumps(each[address], default=str) for each in decisions if address in each)
+def _counts(decisions: Sequence[Mapping[str, Any]], address: str) -> Counter[Any]:
+    """Option → networks that took it, of those that have the choice."""
+    return Counter(named(each[address]) for each in decisions if address in each)
 
 
 def at_least(having: int, number: int, all_having: int, all_number: int) -> float:

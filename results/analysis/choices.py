@@ -35,16 +35,16 @@ class Choices:
         """The table of these trials' decisions, addresses in the order in which they first occur."""
         addresses, options, columns = [], [], []
         for address in dict.fromkeys(address for each in decisions for address in each):
-            texts = [json.dumps(each[address], default=str) if address in each else None for each in decisions]
-            counts = Counter(text for text in texts if text is not None)
-            if len(counts) + (None in texts) < 2:
+            taken = [named(each[address]) if address in each else None for each in decisions]
+            counts = Counter(option for option in taken if option is not None)
+            if len(counts) + (None in taken) < 2:
                 continue
-            known = _ordered([text for text, _ in counts.most_common(KINDS)])
-            code = {text: place + 1 for place, text in enumerate(known)}
+            known = _ordered([option for option, _ in counts.most_common(KINDS)])
+            code = {option: place + 1 for place, option in enumerate(known)}
             rest = 0 if len(counts) <= KINDS else len(known) + 1
-            columns.append([0 if text is None else code.get(text, rest) for text in texts])
+            columns.append([0 if option is None else code.get(option, rest) for option in taken])
             addresses.append(address)
-            options.append((*map(json.loads, known), *([RARE] if rest else [])))
+            options.append((*map(meant, known), *([RARE] if rest else [])))
         table = np.array(columns, dtype=np.int16).T if columns else np.zeros((len(decisions), 0), dtype=np.int16)
         return cls(tuple(addresses), tuple(options), table)
 
@@ -118,11 +118,25 @@ RARE = "any other"
 """Stands for all options of a choice beyond the KINDS most frequent ones."""
 
 
-def _ordered(texts: list[str]) -> list[str]:
+def named(option: Any) -> Any:
+    """An option as something that can be counted: numbers and texts as they are, the rest as JSON."""
+    return option if isinstance(option, str | int | float) else _Packed(json.dumps(option, default=str))
+
+
+def meant(name: Any) -> Any:
+    """The option that `named` gave this for."""
+    return json.loads(name) if isinstance(name, _Packed) else name
+
+
+class _Packed(str):
+    """JSON of an option that cannot be counted itself."""
+
+    __slots__ = ()
+
+
+def _ordered(names: list[Any]) -> list[Any]:
     """Numbers by their size, so that a model may part them there; else as texts."""
-    values = [json.loads(text) for text in texts]
-    numbers = all(isinstance(value, int | float) for value in values)
-    return [text for _, text in sorted(zip(values, texts, strict=True))] if numbers else sorted(texts)
+    return sorted(names) if all(isinstance(name, int | float) for name in names) else sorted(names, key=str)
 
 
 def _alike(one: str, other: str) -> int:

@@ -18,7 +18,7 @@ from results.units import written
 FEWEST = 30
 """Fewer networks say nothing about which decisions matter."""
 
-MOST, COUNTED = 1600, 4000
+MOST, COUNTED = 1400, 2000
 """At most so many networks are modelled, over all goals together, and counted for what the front agrees on; they are
 drawn evenly where there are more."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from results.analysis.choices import Choices, Codes
 
-FOLDS = 6
+FOLDS = 5
 """Parts, each of which is kept from a model once."""
 
 MODELLED = 48
@@ -21,7 +21,7 @@ MODELLED = 48
 BOOSTED = 160
 """From so many trials on the model is boosted; of fewer a forest learns more."""
 
-DRAWS = 8_000
+DRAWS = 5_000
 """How many redrawn trials a fold predicts at most, over all decisions and repetitions."""
 
 REPEATS = 8
@@ -80,12 +80,12 @@ def importance(choices: Choices, values: Floats, groups: Sequence[str], seed: in
             model = _model(len(fit), len(used), seed)
             model.fit(choices.codes[np.ix_(fit, used)], values[fit])
             rows, truth = choices.codes[kept], values[kept]
-            error = float(((model.predict(rows[:, used]) - truth) ** 2).mean())
-            lost += error * len(kept)
             repeats = max(1, min(REPEATS, DRAWS // (len(kept) * len(used))))
             new = [choices.redrawn(place, rows, rng)[:, used] for place in used for _ in range(repeats)]
-            worse = (model.predict(np.concatenate(new)).reshape(len(used), repeats, len(kept)) - truth) ** 2
-            shares[fold, used] = (worse.mean(axis=(1, 2)) - error) / 2 / variance
+            wrong = (model.predict(np.concatenate([rows[:, used], *new])).reshape(-1, len(kept)) - truth) ** 2
+            error = float(wrong[0].mean())
+            lost += error * len(kept)
+            shares[fold, used] = (wrong[1:].reshape(len(used), -1).mean(axis=1) - error) / 2 / variance
     mean = shares.mean(axis=0)
     reach = _student(folds - 1) * sqrt(1 / folds + 1 / (folds - 1)) * shares.std(axis=0, ddof=1)
     return Importance(1 - lost / number / variance, mean, mean - reach, mean + reach)
