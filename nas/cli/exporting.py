@@ -53,7 +53,7 @@ def export(
         waiting = output.err.status("writing and proving …") if output.err.is_terminal else nullcontext()
         with waiting:
             made = asked.write(examples_of(run))
-    for why in made.left_out.values():
+    for why in dict.fromkeys(made.left_out.values()):
         output.warn(why)
     for note in made.notes:
         output.say(note)

@@ -161,7 +161,7 @@ def reason(error: BaseException) -> tuple[str, str]:
     if any(type(one).__name__ == "GuardOnDataDependentSymNode" for one in chain) or "data-dependent" in texts[0]:
         return "values", "what it does depends on the values of a tensor"
     if "Constraints violated" in texts[0] or "specialized it to be a constant" in texts[0]:
-        return "batch", "it is written for one number of examples"
+        return "batch", "its program would hold for one number of examples only"
     deepest = chain[-1] if "onnx" in type(error).__module__ else error
     lines = [line.strip() for line in str(deepest).splitlines() if line.strip()]
     first = re.sub(r"\x1b\[[0-9;]*m", "", lines[0]) if lines else ""

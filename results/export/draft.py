@@ -180,13 +180,13 @@ def prove(drafts: Sequence[Draft]) -> list[Exported]:
         drafts = converted(drafts, alone)
         forms = [("source", *draft.formats) for draft in drafts]
         found = proof.differences([draft.claim for draft in drafts], forms, alone, checker)
-    return [_settled(draft, said) for draft, said in zip(drafts, found, strict=True)]
+    return [settled(draft, said) for draft, said in zip(drafts, found, strict=True)]
 
 
 def converted(drafts: Sequence[Draft], alone: bool) -> list[Draft]:
     """The drafts, with their formats written; formats that an exporter refuses are left out, or are an error."""
     from results.export import proof
-    from results.export.refused import sentence
+    from results.export.refused import sentences
     from results.export.tree import leaves
 
     wanted = [draft for draft in drafts if draft.formats]
@@ -209,15 +209,15 @@ def converted(drafts: Sequence[Draft], alone: bool) -> list[Draft]:
     for draft in drafts:
         refused = {name: why for name, why in answers.get(id(draft), {}).items() if why is not None}
         known = draft.architecture
-        said = {name: sentence(name, why, known.graph, known.inputs, draft.root) for name, why in refused.items()}
+        said = sentences(refused, known.graph, known.inputs, draft.root)
         if said and draft.by_name:
-            raise ExportError("\n".join(said.values()))
+            raise ExportError("\n".join(dict.fromkeys(said.values())))
         left = tuple(name for name in draft.formats if name not in refused)
         done.append(replace(draft, formats=left, left_out={**draft.left_out, **said}))
     return done
 
 
-def _settled(draft: Draft, found: Mapping[str, Difference | str]) -> Exported:
+def settled(draft: Draft, found: Mapping[str, Difference | str]) -> Exported:
     """Judge what the forms of a draft gave, and write it down. Raises ExportError."""
     proofs = list(draft.proofs)
     for form, difference in found.items():

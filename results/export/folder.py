@@ -79,7 +79,7 @@ def ready(formats: Iterable[str] | str | None) -> tuple[tuple[str, ...], dict[st
     missing = lacking(names)
     if missing and formats is not None:
         raise ExportError("; ".join(f"format {name}: {why}" for name, why in missing.items()))
-    left_out = {name: f"{FORMATS[name].file} is left out: {why}" for name, why in missing.items()}
+    left_out = {name: f"{FORMATS[name].file} is left out, as {why}" for name, why in missing.items()}
     return tuple(name for name in names if name not in missing), left_out
 
 

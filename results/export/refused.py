@@ -12,7 +12,7 @@ from results.export.tree import Block, leaves
 
 INSTEAD = {
     "values": "compute both and choose with torch.where, or use torch.cond",
-    "batch": "take the number of examples from x.shape[0]",
+    "batch": "take the number of examples from x.shape[0], and let torch loop over them, not Python",
     "operator": "model.pt2 can hold it (--formats pt2), or compute it from other operations",
     "other": "write it with torch operations on tensors of fixed rank",
 }
@@ -20,17 +20,30 @@ INSTEAD = {
 SOURCE = "model.py with its weights runs as it is (--formats none)"
 
 
-def sentence(name: str, found: Mapping[str, str], graph: Graph, inputs: Mapping[str, InputSpec], root: Block) -> str:
-    """Which part a format cannot express, why, and what works instead.
+def sentences(
+    refused: Mapping[str, Mapping[str, str]], graph: Graph, inputs: Mapping[str, InputSpec], root: Block
+) -> dict[str, str]:
+    """Format → which part it cannot express, why, and what works instead; formats with one reason share a sentence.
 
-    found: what `results.export.convert` said: `path` of the module, `why`, its `kind`, and the line of `code`.
+    refused: format → what `results.export.convert` said: `path` of the module, `why`, its `kind`, the line of `code`.
     """
+    together: dict[str, list[str]] = {}
+    for name, found in refused.items():
+        together.setdefault(_sentence(found, graph, inputs, root), []).append(name)
+    return {
+        name: f"{' and '.join(FORMATS[one].file for one in names)}: {text}"
+        for text, names in together.items()
+        for name in names
+    }
+
+
+def _sentence(found: Mapping[str, str], graph: Graph, inputs: Mapping[str, InputSpec], root: Block) -> str:
     place = address(found["path"], graph, inputs)
     what = _what(found["path"], found["module"], root)
     at = f"{place} ({what})" if place else "the network as a whole"
     line = f", in `{found['code'][:80]}`" if found["code"] else ""
     instead = f"{INSTEAD[found['kind']]}; {SOURCE}"
-    return f"{FORMATS[name].file}: {found['exporter']} cannot express {at}: {found['why']}{line}. Instead: {instead}"
+    return f"{found['exporter']} cannot express {at}: {found['why']}{line}. Instead: {instead}"
 
 
 def address(path: str, graph: Graph, inputs: Mapping[str, InputSpec]) -> str:

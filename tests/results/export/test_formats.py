@@ -1,0 +1,237 @@
+"""The forms beside the source: programs and ONNX, what they need, what they cannot express, and that they agree."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from nas.core.build import build
+from nas.core.errors import ExportError
+from nas.core.graph import Graph
+from nas.core.language import op, seq
+from nas.core.space import Space, image
+from results.export import Examples, Exported, Proof, export, folder, proof, read
+from results.export.draft import OURS, Draft, converted, settled, write
+from results.export.formats import TOLERANCES, accepted, chosen, lacking
+from results.export.refused import address
+from tests.results.export.mine import layers, unexportable
+from tests.results.export.spaces import WRITTEN
+
+SPACE = Space(seq(first=op("conv", width=4), head=op("head")), {"image-1": image(1, 6, 6)}, 3)
+GRAPH = SPACE.decide({}).graph
+FILES = {"model.py", "weights.safetensors", "architecture.json", "model.pt2", "model.onnx", "README.md"}
+
+
+def _own(module: type[nn.Module]) -> tuple[Graph, dict]:
+    space = Space(seq(op("conv", width=2), stage=seq(**{"1st-own": op(module)}), head=op("head")), image(1, 6, 6), 3)
+    return space.decide({}).graph, dict(space.inputs)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A network with all its forms, proved on inputs of the caller's."""
+    weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
+    about = {"run": "digits-1", "trial": 3, "again": "nas export digits-1 3 --to FOLDER"}
+    given = Examples((torch.rand(7, 1, 6, 6),), "7 examples of mine")
+    before = (Proof("supernet", 1e-7, 1e-8, None, (16,)),)
+    return export(GRAPH, SPACE.inputs, weights, tmp_path_factory.mktemp("home") / "net", about, given, proofs=before)
+
+
+def test_all_forms_are_written_and_proved(exported: Exported) -> None:
+    assert set(exported.files) == {path.name for path in exported.folder.iterdir()} == FILES
+    assert [each.form for each in exported.proofs] == ["supernet", "source", "pt2", "onnx"]
+    for made in exported.proofs[1:]:
+        assert made.batches == (7, 1, 5)
+        assert made.tolerance == TOLERANCES[made.form]
+        assert made.max_rel_difference <= TOLERANCES[made.form]
+    assert exported.max_abs_difference == 0.0
+    assert 0 < exported.proofs[-1].max_abs_difference < 1e-5  # another library's sums: equal to the bit would be odd
+
+
+def test_what_was_proved_is_written_down(exported: Exported) -> None:
+    known = read(exported.folder)
+    assert [dict(each) for each in known.proofs] == [each.to_dict() for each in exported.proofs]
+    assert known.examples == exported.examples == "7 examples of mine"
+    assert {"torch", "onnx", "onnxruntime", "onnxscript"} <= set(known.versions)
+    assert json.loads(json.dumps(exported.to_dict()))["proofs"][2]["form"] == "pt2"
+
+
+def test_an_architecture_of_before_there_were_proofs_is_read(exported: Exported, tmp_path: Path) -> None:
+    data = json.loads((exported.folder / "architecture.json").read_text())
+    del data["proofs"], data["examples"]
+    (tmp_path / "architecture.json").write_text(json.dumps(data))
+    assert read(tmp_path).proofs == ()
+
+
+def test_the_lines_of_the_readme_run_as_printed(exported: Exported) -> None:
+    code = re.search(r"```python\n(.*?)```", (exported.folder / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    script = (
+        "import ast, sys\nnames, found = {}, []\nfor line in ast.parse(sys.argv[1]).body:\n"
+        "    exec(compile(ast.Module([line], []), 'README', 'exec'), names)\n"
+        "    found += [names[line.targets[0].id]] if ast.unparse(line).startswith('result') else []\n"
+        "source, program, (other,) = found\n"
+        "assert source.shape == (8, 3) and source.equal(program)\n"
+        "assert 0 < abs(source.detach().numpy() - other).max() < 1e-5\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", script, code[1]],
+        cwd=exported.folder, env={"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "nas export digits-1 3 --to FOLDER" not in (exported.folder / "README.md").read_text()
+
+
+def test_the_files_name_no_place_of_this_machine(exported: Exported) -> None:
+    model = onnx.load(exported.folder / "model.onnx")
+    (given,) = model.graph.input
+    assert given.name == "image_1"
+    assert [dim.dim_param or dim.dim_value for dim in given.type.tensor_type.shape.dim] == ["batch", 1, 6, 6]
+    for name in FILES - {"weights.safetensors"}:
+        content = (exported.folder / name).read_bytes()
+        assert str(exported.folder.parent).encode() not in content, name
+        assert b".export-" not in content, name
+
+
+def test_the_source_alone_says_how_to_get_the_rest(tmp_path: Path) -> None:
+    about = {"again": "nas export digits-1 3 --to FOLDER"}
+    made = export(GRAPH, SPACE.inputs, None, tmp_path / "net", about, formats="none")
+    assert "model.pt2" not in made.files
+    assert "`nas export digits-1 3 --to FOLDER` also writes" in (tmp_path / "net" / "README.md").read_text()
+
+
+def test_an_export_with_fewer_forms_replaces_one_with_all(exported: Exported, tmp_path: Path) -> None:
+    for name in exported.files:
+        (tmp_path / name).write_bytes((exported.folder / name).read_bytes())
+    export(GRAPH, SPACE.inputs, None, tmp_path, {}, formats=[])
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"model.pt2", "model.onnx"} < set(OURS)
+
+
+def test_fused_layers_are_proved_too(tmp_path: Path) -> None:
+    weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
+    made = export(GRAPH, SPACE.inputs, weights, tmp_path / "net", {}, formats="none", fold_norms=True)
+    assert "BatchNorm" not in (made.folder / "model.py").read_text()
+    assert "1 batch norms folded, 0 branches merged" in (made.folder / "model.py").read_text()
+    assert [(each.form, each.tolerance) for each in made.proofs] == [("source", 1e-4)]
+    assert 0 < made.max_abs_difference < 1e-5
+    assert accepted("source") == 0.0
+
+
+# ---- what an exporter makes of networks of all kinds -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Draft]:
+    """Networks with all forms that can be, not proved yet; one process makes them all."""
+    kinds = (unexportable.Around, unexportable.Fixed, unexportable.Decomposed, unexportable.Rounded)
+    several = WRITTEN["multi_task"]()
+    networks = {kind.__name__: _own(kind) for kind in kinds} | {"several": (several[5].graph, dict(several.inputs))}
+    root = tmp_path_factory.mktemp("made")
+    drafts = []
+    for name, (graph, inputs) in networks.items():
+        (root / name).mkdir()
+        drafts.append(replace(write(graph, inputs, None, root / name, {}), formats=("pt2", "onnx")))
+    return dict(zip(networks, converted(drafts, alone=False), strict=True))
+
+
+def test_several_inputs_and_outputs_keep_their_names(made: dict[str, Draft]) -> None:
+    folder = made["several"].claim.folder
+    model = onnx.load(folder / "model.onnx")
+    assert [value.name for value in model.graph.input] == ["image", "depth"]
+    assert [value.name for value in model.graph.output] == ["digits", "parity", "beside", "pixels"]
+    program = torch.export.load(folder / "model.pt2").module()
+    assert list(program(torch.rand(3, 1, 8, 8), torch.rand(3, 2, 8, 8))) == ["digits", "parity", "beside", "pixels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "Around",
+            "stage/1st-own/inner/1 (class Branching): what it does depends on the values of a tensor, in `if x.is_m",
+        ),
+        ("Fixed", "stage/1st-own (class Fixed): its program would hold for one number of examples only. Instead: take"),
+    ],
+)
+def test_the_innermost_part_is_named(made: dict[str, Draft], name: str, words: str) -> None:
+    assert made[name].formats == ()
+    (why,) = set(made[name].left_out.values())
+    assert words in why
+    assert why.startswith("model.pt2 and model.onnx: torch.export cannot express ")
+
+
+def test_what_onnx_lacks_leaves_the_program(made: dict[str, Draft]) -> None:
+    assert made["Decomposed"].formats == ("pt2",)
+    (why,) = made["Decomposed"].left_out.values()
+    assert "model.onnx: torch.onnx cannot express stage/1st-own (class Decomposed): ONNX has no operator for" in why
+    assert "aten._linalg_svd. Instead: model.pt2 can hold it (--formats pt2)" in why
+
+
+def test_a_form_that_differs_is_an_error_even_if_nobody_asked_for_it(made: dict[str, Draft]) -> None:
+    assert made["Rounded"].formats == ("pt2", "onnx")
+    with pytest.raises(ExportError, match=r"model\.onnx differs from the built one by .*allowed is 0\.0001"):
+        settled(made["Rounded"], proof.differences([made["Rounded"].claim], [["onnx"]])[0])
+
+
+def test_a_branch_on_values_is_named_with_its_line(tmp_path: Path) -> None:
+    graph, inputs = _own(unexportable.Branching)
+    made = export(graph, inputs, None, tmp_path / "net", {})
+    assert set(made.files) == FILES - {"model.pt2", "model.onnx"}
+    assert set(made.left_out) == {"pt2", "onnx"}
+    (why,) = set(made.left_out.values())
+    assert why.startswith("model.pt2 and model.onnx: torch.export cannot express stage/1st-own (class Branching): ")
+    assert "depends on the values of a tensor, in `if x.is_meta or x.mean() > 0:" in why
+    assert "torch.where" in why
+    assert "\n" not in why
+    with pytest.raises(ExportError, match=r"model\.pt2: torch\.export cannot express stage/1st-own"):
+        export(graph, inputs, None, tmp_path / "other", {}, formats=["pt2"])
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+def test_places_are_told_in_the_users_names() -> None:
+    graph, inputs = _own(layers.Outer.Inner)
+    assert address("stage._1st_own.conv.weight", graph, inputs) == "stage/1st-own/conv/weight"
+    assert address("stage", graph, inputs) == "stage"
+    assert address("", graph, inputs) == ""
+
+
+def test_names_of_formats() -> None:
+    assert chosen(["onnx"]) == ("onnx",)
+    assert chosen(" PT2 ,onnx") == ("pt2", "onnx")
+    for given, words in (("onxx", "did you mean 'onnx'"), ("none,pt2", "stands alone"), ([3], r"formats are \[3\]")):
+        with pytest.raises(ExportError, match=words):
+            chosen(given)
+
+
+def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("results.export.formats.installed", lambda package: package == "onnxscript")
+    assert lacking(["pt2"]) == {}
+    with pytest.raises(
+        ExportError, match=r"onnx and onnxruntime are not installed: pip install 'espalier-nas\[onnx\]'"
+    ):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "net", {}, formats="pt2,onnx")
+    assert list(tmp_path.iterdir()) == []
+    names, left_out = folder.ready(None)
+    assert names == ("pt2",)
+    assert left_out == {
+        "onnx": "model.onnx is left out, as onnx and onnxruntime are not installed: pip install 'espalier-nas[onnx]'"
+    }
+
+
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(ExportError, match=r"net cannot be written: .* may not be written to; give another folder"):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "deep" / "net", {})
+    assert list(tmp_path.iterdir()) == []
