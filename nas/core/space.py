@@ -201,8 +201,9 @@ class Space:
         Decisions that stay active are kept; those that become active are drawn. A subset changes by one member. The
         same candidate comes back only when nothing can be changed.
         """
-        taken = self._mutated(candidate.decisions, rng, count)
-        return candidate if taken is candidate.decisions else self._candidate(taken)
+        before = self._ordered(candidate.decisions)
+        taken = self._mutated(before, rng, count)
+        return candidate if taken is before else self._candidate(taken)
 
     def crossover(self, first: Candidate, second: Candidate, rng: random.Random, mutations: int = 0) -> Candidate:
         """A candidate that takes each decision from one of two parents (evenly where both have it), else draws it.
@@ -216,9 +217,10 @@ class Space:
 
         return self._candidate(self._mutated(walk.decide(self.part, take), rng, mutations))
 
-    def _mutated(self, taken: Mapping[str, Value], rng: random.Random, count: int) -> Mapping[str, Value]:
+    def _mutated(self, taken: dict[str, Value], rng: random.Random, count: int) -> dict[str, Value]:
+        """`taken` stands in the order of deciding."""
         for _ in range(count):
-            addresses = [a for a in self._ordered(taken) if len(self._universe[a]) > 1]
+            addresses = [a for a in taken if len(self._universe[a]) > 1]
             if not addresses:
                 return taken
             address = rng.choice(addresses)

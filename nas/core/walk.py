@@ -73,7 +73,9 @@ def decide(part: Part, choose: Callable[[Choice], Value]) -> dict[str, Value]:
     def visit(at: str, items: Sequence[Item]) -> None:
         for item in items:
             if isinstance(item, Sub):
-                visit(join(at, item.name), item.part.structure())
+                inner = item.part.structure()
+                if inner:  # most parts are operations with nothing open
+                    visit(join(at, item.name), inner)
             elif isinstance(item, Tied):
                 if item.name not in tied:
                     tied.add(item.name)

@@ -54,7 +54,7 @@ class NSGA2:
         probability("nsga2", "crossover", self.crossover)
         self._members: list[tuple[Key, Member]] = []
         self._born: list[Member] = []
-        self._living: set[str] = set()
+        self._living: dict[int, str] = {}  # trial → its class, which is costly to ask for
         self._breeding = Breeding(
             "nsga2",
             self.space,
@@ -77,14 +77,14 @@ class NSGA2:
         born = member(trial, self.objectives, self.constraints)
         if born is None:
             return
-        key = self._breeding.proposed.key
-        if key(born.candidate) in self._living:
+        key = self._breeding.proposed.key(born.candidate)
+        if key in self._living.values():
             return
-        self._living.add(key(born.candidate))
+        self._living[born.id] = key
         self._born.append(born)
         if len(self._members) < self.population or len(self._born) >= self.offspring:
             self._members = select([*(entry for _, entry in self._members), *self._born], self.population)
-            self._living = {key(entry.candidate) for _, entry in self._members}
+            self._living = {entry.id: self._living[entry.id] for _, entry in self._members}
             self._born = []
 
     def _parent(self, rng: random.Random) -> Member:
