@@ -129,11 +129,7 @@ class Front(Sequence[T], Generic[T]):
             if set(given) != set(self.names):
                 raise RecipeError(f"a reference point of {sorted(given)}; expected a value for each of {self.names}")
             return np.asarray([float(given[name]) for name in self.names] * self._signs, dtype=float)
-        if not self.complete:
-            return None
-        best, worst = self._losses.min(axis=0), self._losses.max(axis=0)
-        size = np.where(worst == 0, 1.0, np.abs(worst))
-        return np.asarray(worst + MARGIN * np.where(worst > best, worst - best, size), dtype=float)
+        return reference_of(self._losses) if self.complete else None
 
     # ---- a sequence of trials --------------------------------------------------------------------------------------
 
@@ -270,6 +266,13 @@ class Front(Sequence[T], Generic[T]):
             "hypervolume": self.hypervolume,
             "reference": self.reference,
         }
+
+
+def reference_of(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The reference point, (K,), of trials with these losses, (N, K), N > 0, by the rule at the top of this module."""
+    best, worst = losses.min(axis=0), losses.max(axis=0)
+    size = np.where(worst == 0, 1.0, np.abs(worst))
+    return np.asarray(worst + MARGIN * np.where(worst > best, worst - best, size), dtype=float)
 
 
 def decisions_of(trial: Any) -> dict[str, Any]:

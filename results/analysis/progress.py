@@ -33,11 +33,12 @@ def paid(row: Row) -> float:
 class Way:
     """The complete trials of a search in the order of their ids, as columns.
 
-    ids: of the complete trials, (N,). seconds: paid for all search trials up to and with each of them, (N,).
-    losses: the objectives' values as numbers to minimise, (N, K).
+    ids: of the complete trials, (N,). trials: how many search trials there were up to and with each of them, (N,).
+    seconds: paid for all of these, (N,). losses: the objectives' values as numbers to minimise, (N, K).
     """
 
     ids: Ints
+    trials: Ints
     seconds: Floats
     losses: Floats
 
@@ -51,7 +52,8 @@ class Way:
             ids, costs = ids[order], costs[order]
         spent = np.cumsum(costs)
         complete = np.fromiter((row.id for row in front.complete), dtype=int, count=len(front.complete))
-        return cls(complete, spent[np.searchsorted(ids, complete)], front.complete_losses)
+        places = np.searchsorted(ids, complete)
+        return cls(complete, places + 1, spent[places], front.complete_losses)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,3 +95,22 @@ class Way:
                 volume = float(moocore.hypervolume(kept, ref=reference))
             volumes[number] = volume
         return volumes
+
+    def reaches(self, volume: float, reference: Floats) -> int | None:
+        """The first place up to which the trials have at least this hypervolume; None when they never have."""
+        low, high = 0, len(self) - 1
+        enough = volume * (1 - 1e-9)  # volumes are added up in another order
+        if high < 0 or self.volumes(np.array([high]), reference)[0] < enough:
+            return None
+        while low < high:
+            middle = (low + high) // 2
+            if self.volumes(np.array([middle]), reference)[0] >= enough:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def gets(self, loss: float, goal: int = 0) -> int | None:
+        """The first place at which an objective's loss is at most this; None when it never is."""
+        found = np.flatnonzero(self.losses[:, goal] <= loss)
+        return int(found[0]) if len(found) else None

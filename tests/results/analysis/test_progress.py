@@ -98,8 +98,13 @@ def test_volumes_on_the_way_are_those_of_fronts_of_their_own(values: list[tuple[
     trials = [trial(i, metrics={"val_accuracy": a, "params": p}) for i, (a, p) in enumerate(values)]
     front = Front(trials, [ACCURACY, PARAMS])
     assert front.reference_losses is not None
-    way = Way(np.arange(len(values)), np.zeros(len(values)), front.complete_losses)
+    way = Way(np.arange(len(values)), np.arange(len(values)), np.zeros(len(values)), front.complete_losses)
     found = way.volumes(np.arange(len(values)), front.reference_losses)
     for place, volume in enumerate(found):
         alone = Front(trials[: place + 1], [ACCURACY, PARAMS], reference=front.reference)
         assert volume == pytest.approx(alone.hypervolume)
+        assert way.reaches(volume, front.reference_losses) == int(np.argmax(found >= volume * (1 - 1e-9)))
+    assert way.reaches(2 * found[-1] + 1, front.reference_losses) is None
+    best = [a for a, _ in values]
+    assert way.gets(-max(best)) == best.index(max(best))
+    assert way.gets(-max(best) - 1) is None
