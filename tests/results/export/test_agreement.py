@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from nas.core import registry
 from nas.core.build import build
 from nas.core.space import Space
 from results.export.about import Architecture, check, read, to_json, versions
-from results.export.draft import Draft, write
+from results.export.draft import Draft, converted, settled, write
 from results.export.folder import load
 from results.export.proof import differences
 from tests.results.export.spaces import WRITTEN, registered
@@ -24,6 +26,9 @@ from tests.results.export.spaces import WRITTEN, registered
 ROOT = Path(__file__).parents[3]
 EACH = 10
 """Networks of each space."""
+MANY = int(os.environ.get("ESPALIER_EXPORTS", "0"))
+"""Networks of each space in all forms, for a longer run."""
+REGISTERED = ("cnn", "nas_bench_101", "nas_bench_201", "nas_bench_macro", "resnet_pooling", "tree")
 
 
 def _networks(space: Space, count: int) -> list:
@@ -54,12 +59,15 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Space, 
             folder.mkdir()
             weights = build(candidate.graph, space.inputs, seed=place + 1).state_dict()
             about = check({"space": name, "decisions": candidate.decisions, "metrics": {"val_accuracy": 90.5}})
-            found.append((name, space, candidate, write(candidate.graph, space.inputs, weights, folder, about)))
+            draft = write(candidate.graph, space.inputs, weights, folder, about)
+            (folder / "architecture.json").write_text(to_json(draft.architecture))
+            found.append((name, space, candidate, draft))
     return found
 
 
 def test_enough_networks_of_every_space(exports) -> None:
     names = [name for name, *_ in exports]
+    assert {*REGISTERED, *WRITTEN} == set(names)
     for name in {*registry.names("space"), *WRITTEN}:
         assert names.count(name) >= (2 if name == "needy" else 1 if name == "awkward" else EACH), name
 
@@ -77,6 +85,41 @@ def test_those_that_need_more_packages_agree_too(exports) -> None:
     assert drafts
     found = differences([draft.claim for draft in drafts], alone=False)
     assert found == [{"source": (0.0, 0.0)}] * len(drafts)
+
+
+BOTH = ("multi_task", "text", "paths", "own", "tree")
+"""Spaces of which the quick sample is written in ONNX too: several outputs, tokens, merges, tied weights, nesting."""
+
+
+def test_programs_and_onnx_agree_in_every_space(exports) -> None:
+    first = {name: draft for name, *_, draft in reversed(exports)}
+    _all_agree([replace(draft, formats=("pt2", "onnx") if name in BOTH else ("pt2",)) for name, draft in first.items()])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MANY, reason="set ESPALIER_EXPORTS=20 for 20 networks of every space in all forms")
+@pytest.mark.parametrize("name", [*REGISTERED, *WRITTEN])
+def test_many_networks_agree_in_all_forms(name: str, tmp_path: Path) -> None:
+    space = WRITTEN[name]() if name in WRITTEN else registered(name)
+    drafts = []
+    for place, candidate in enumerate(_networks(space, MANY)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        weights = build(candidate.graph, space.inputs, seed=place + 1).state_dict()
+        draft = write(candidate.graph, space.inputs, weights, folder, {})
+        drafts.append(replace(draft, formats=("pt2", "onnx")))
+    print(f"\n{name}: {_all_agree(drafts)} networks in all forms")
+
+
+def _all_agree(drafts: list[Draft]) -> int:
+    """Every form of every draft is written, reloads in a fresh process, and is as equal as it has to be."""
+    made = converted(drafts, alone=False)
+    assert {draft.claim.folder.name: dict(draft.left_out) for draft in made if draft.left_out} == {}
+    found = differences([draft.claim for draft in made], [("source", *draft.formats) for draft in made], alone=False)
+    for draft, said in zip(made, found, strict=True):
+        settled(draft, said)  # raises where a form differs
+        assert said["source"] == (0.0, 0.0)
+    return len(made)
 
 
 def test_architecture_comes_back(exports) -> None:
