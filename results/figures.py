@@ -20,6 +20,9 @@ FORMATS = (".png", ".svg", ".pdf")
 FAINT, FRONT, KNEE = "#9aa7b8", "#d55e00", "#0072b2"
 """Grey, vermillion and blue of Okabe and Ito's palette, which colour-blind readers tell apart; marks differ too."""
 
+EMPTY = "no trial is complete yet"
+"""What a figure without points says."""
+
 
 def front_figure(
     run: Run, path: str | os.PathLike[str], *, x: str | None = None, y: str | None = None, dpi: int = 200
@@ -31,15 +34,53 @@ def front_figure(
 
     Raises: RecipeError for another ending, a metric that no complete trial has, or a folder that is not there.
     """
+    return save(make_figure(run, x, y), path, dpi)
+
+
+def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 200) -> Path:
+    """Write a figure and return where it is. Raises RecipeError for an ending not in FORMATS, or a missing folder."""
     target = Path(path)
     if target.suffix.lower() not in FORMATS:
         raise RecipeError(f"figure {str(path)!r}: {nearest(target.suffix, FORMATS)}")
-    figure = make_figure(run, x, y)
     try:
         figure.savefig(target, dpi=dpi, bbox_inches="tight")
     except OSError as error:
         raise RecipeError(f"figure {str(path)!r} cannot be written: {error}") from error
     return target
+
+
+def dress(axes: Axes, x: str = "", y: str = "") -> None:
+    """What all figures have in common: names of axes, a light grid, no frame."""
+    if x:
+        axes.set_xlabel(x)
+    if y:
+        axes.set_ylabel(y)
+    axes.grid(color="#dde2ea", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+MANY = 200
+"""From so many trials on they are drawn on a logarithmic axis: most happens among the first."""
+
+
+def along(axes: Axes, trials: int) -> None:
+    """The axis of trials, counted from 1."""
+    from matplotlib.ticker import StrMethodFormatter
+
+    if trials >= MANY:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set_xlabel(f"{axes.get_xlabel()}, logarithmic")
+
+
+def thousands(axes: Axes) -> None:
+    """Large numbers along both axes with k, M, …, where an axis is linear."""
+    from matplotlib.ticker import EngFormatter
+
+    for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+        if scale == "linear" and max(map(abs, axis.get_view_interval())) >= 1e4:
+            axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def make_figure(run: Run, x: str | None = None, y: str | None = None) -> Figure:
@@ -57,11 +98,7 @@ def make_figure(run: Run, x: str | None = None, y: str | None = None) -> Figure:
     axes = figure.add_subplot()
     _draw(axes, run, across, up)
     units = {objective.name: objective.unit for objective in objectives}
-    axes.set_xlabel(_axis(across, objectives, units))
-    axes.set_ylabel(_axis(up, objectives, units))
-    axes.grid(color="#dde2ea", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes, _axis(across, objectives, units), _axis(up, objectives, units))
     return figure
 
 
@@ -71,7 +108,7 @@ def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
     front = run.front
     shown = [trial for trial in front.complete if _has(trial, across) and _has(trial, up)]
     if not shown:
-        axes.text(0.5, 0.5, "no trial is complete yet", ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, EMPTY, ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         return
     ids = set(front.ids)
