@@ -102,6 +102,23 @@ def report(
 
 
 @app.command()
+def compare(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR", help="The folders of two runs or more.", show_default=False)
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE", help="Draw them too, as FILE.png, .svg or .pdf.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare runs: fronts, hypervolume, budget to the same quality."""
+    with guarded() as out_:
+        from nas.cli.comparing import comparison
+
+        comparison(out_, folders or [], figure, json)
+
+
+@app.command()
 def export(
     folder: Folder,
     trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.", show_default=False)],

@@ -34,6 +34,8 @@ def cautions(facts: Sequence[Mapping[str, Any]], names: Sequence[str], objective
         for key, why in _MATTERS.items():
             one, two = (_flat(recipe.get(key), key) for recipe in recipes)
             differing = [name for name in dict.fromkeys([*one, *two]) if one.get(name) != two.get(name)]
+            if f"{key}.name" in differing:  # of another part, fields say nothing more
+                differing = [f"{key}.name"]
             if differing:
                 shown = [f"{n} {one.get(n, 'not set')} / {two.get(n, 'not set')}" for n in differing[:3]]
                 more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
