@@ -61,10 +61,10 @@ class Choices:
         sometimes = np.flatnonzero(often < len(there))
         found: list[tuple[int, NDArray[np.bool_]] | None] = [None] * len(self.addresses)
         best: dict[int, tuple[int, int, int]] = {}
+        there_sometimes = there[:, sometimes]
         for other in range(len(self.addresses)) if len(sometimes) else ():
             size = len(self.options[other]) + 1
-            of = np.zeros((size, len(sometimes)))
-            np.add.at(of, self.codes[:, other], there[:, sometimes])
+            of = np.stack([there_sometimes[self.codes[:, other] == code].sum(axis=0) for code in range(size)])
             number = np.bincount(self.codes[:, other], minlength=size)[:, None]
             decides = ((of == 0) | (of == number)).all(axis=0) & (often[sometimes] < often[other])
             for column, place in enumerate(sometimes.tolist()):

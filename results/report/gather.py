@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nas.core.records import Trial
+from results.analysis.decisions import decisions_of
 from results.front import Front
-from results.report import course, networks, points, state, words
+from results.report import course, networks, points, shares, state, words
 from results.rows import Row
 from results.run import Run
 from results.savings import savings
@@ -68,7 +69,7 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
         "progress": [each | {"said": _ends(each)} for each in course.progress_of(search, front, units)],
         "times": course.time_of(rows, facts),
         "supernet": course.supernet_of(facts, finalists, objectives),
-        "decisions": None,
+        "decisions": shares.with_bars(decisions_of(rows, front)),
         "plot": plot | {"command": networks.command(folder, "TRIAL")},
         "hypervolume": words.hypervolume_line(front, units),
         "made": words.made_of(facts),
