@@ -13,6 +13,7 @@ from nas.core.records import Objective
 from results.drawing import save_networks
 from results.figures import FORMATS, front_figure
 from results.front import Front
+from results.progress_figure import progress_figure
 
 
 def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool) -> None:
@@ -27,25 +28,32 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
             output.say(f"no trial of {folder} is complete yet ({len(run.rows)} ended)")
             return
         units = {objective.name: objective.unit for objective in objectives}
-        output.show(front_table(found, found.names, run.finalists, units))
+        output.show(front_table(found, found.names, run.finalists, units, width=output.out.width))
         reference = ", ".join(f"{name} {value:g}" for name, value in (found.reference or {}).items())
         volume = f"hypervolume {found.hypervolume:.6g} to {reference}"
         output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")
 
 
-def report(output: Output, folder: Path, open_: bool, figures: bool, json: bool) -> None:
-    """Write the report, and figures of the front; show the report in the browser."""
+def report(output: Output, folder: Path, open_: bool, figures: bool, tables: bool, json: bool) -> None:
+    """Write the report, figures and tables; show the report in the browser."""
     with running.open(folder) as run:
         output.working = True
         path = run.report()
         saved = run.saved.summary()
-        drawn = [front_figure(run, path.with_name(f"front{ending}")) for ending in FORMATS] if figures else []
+        drawn = [
+            draw(run, path.with_name(f"{name}{ending}"))
+            for name, draw in (("front", front_figure), ("progress", progress_figure))
+            for ending in FORMATS
+            if figures
+        ]
+        written = _tables(run, path.parent) if tables else []
         networks, left_out = save_networks(run.front, run.inputs, path.with_name("networks")) if figures else ([], "")
     if json:
         figures_drawn = {"figures": [*map(str, drawn)], "networks": [*map(str, networks)]} if drawn else {}
-        output.result({"run": str(folder), "report": str(path), "saved": saved, **figures_drawn})
+        tables_written = {"tables": [*map(str, written)]} if tables else {}
+        output.result({"run": str(folder), "report": str(path), "saved": saved, **figures_drawn, **tables_written})
     else:
-        for file in (path, *drawn, *([path.with_name("networks")] if networks else [])):
+        for file in (path, *drawn, *written, *([path.with_name("networks")] if networks else [])):
             output.show(str(file))
     if left_out:
         output.say(left_out)
@@ -54,6 +62,12 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, json: bool)
 
         if not webbrowser.open(path.resolve().as_uri()):
             output.warn(f"no browser could be opened; open {path} yourself")
+
+
+def _tables(run: Any, folder: Path) -> list[Path]:
+    from results.frame import write_tables
+
+    return write_tables(run, folder)
 
 
 def _objectives(run: Any, x: str | None, y: str | None) -> tuple[Objective, ...]:

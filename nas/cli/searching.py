@@ -53,7 +53,7 @@ def _run(output: Output, session: running.Session, folder: Path, json: bool) -> 
     elif len(run.front):
         units = {objective.name: objective.unit for objective in plan.objectives}
         output.show("")
-        output.show(front_table(run.front, run.front.names, run.finalists, units))
+        output.show(front_table(run.front, run.front.names, run.finalists, units, width=output.out.width))
     output.say("")
     if outcome.stop_reason == "interrupted":
         output.say(f"Go on with:  nas resume {folder}")

@@ -1,13 +1,18 @@
-"""The table of a front, for a person."""
+"""The tables of a front and of its finalists, for a person."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 
+from nas.cli.output import WIDTH
 from results.units import written
+
+REASON = 40
+"""Signs of a reason that a table shows."""
 
 
 def front_table(
@@ -15,32 +20,106 @@ def front_table(
     names: Sequence[str],
     finalists: Mapping[int, Any],
     units: Mapping[str, str] | None = None,
-) -> Table:
-    """One row per trial of a front: its objectives, and beside them what its retraining gave.
+    *,
+    width: int = WIDTH,
+) -> RenderableType:
+    """The front with one row per trial, and what retraining gave: beside it, or in a table below.
+
+    It stands below where the lines would be longer than `width`, and where each finalist was measured in several ways.
 
     names: the metrics to show. finalists: trial id → the trial that evaluated it again. units: of metrics.
     """
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("trial", justify="right")
+    shown = list(trials)
+    beside = _front(shown, names, finalists, units)
+    if not finalists or (not ways_of(finalists.values()) and _needs(beside) <= width):
+        return beside
+    return Group(_front(shown, names, {}, units), "", _finalists(names, finalists, units))
+
+
+def ways_of(finalists: Iterable[Any]) -> list[str]:
+    """In which ways finalists were measured side by side, on the validation part and on the test part.
+
+    It is 'inherited' where there are val_accuracy_inherited and test_accuracy_inherited beside val_accuracy and
+    test_accuracy.
+    """
+    names = dict.fromkeys(name for trial in finalists for name in trial.metrics)
+    found: dict[str, set[str]] = {}
     for name in names:
-        table.add_column(name, justify="right")
+        for base in names:
+            if name.startswith(f"{base}_"):
+                found.setdefault(name.removeprefix(f"{base}_"), set()).add(base.partition("_")[0])
+    return [way for way, parts in found.items() if parts >= {"val", "test"}]
+
+
+def _front(
+    trials: Sequence[Any], names: Sequence[str], finalists: Mapping[int, Any], units: Mapping[str, str] | None
+) -> Table:
+    table = _table("trial", *names)
     again = _again(names, finalists.values())
     if finalists:
-        table.add_column("retrained for", justify="right")
-    for name in again:
-        table.add_column(name, justify="right", style="bold" if name.startswith("test_") else "")
+        _add(table, "retrained for", *again)
     for trial in trials:
         row = [str(trial.id), *(written(name, trial.metrics.get(name), units) for name in names)]
         if finalists:
             other = finalists.get(trial.id)
-            row.append("" if other is None else str(other.budget) if other.complete else f"failed: {other.reason[:40]}")
+            row.append("" if other is None else _budget(other))
             row += [written(name, other.metrics.get(name), units) if other is not None else "" for name in again]
         table.add_row(*row)
     return table
 
 
+def _finalists(names: Sequence[str], finalists: Mapping[int, Any], units: Mapping[str, str] | None) -> Table:
+    """A row per finalist, or per way of one; the way whose weights were taken has a mark."""
+    ways, again = ways_of(finalists.values()), _again(names, finalists.values())
+    table = _table("finalist", "retrained for")
+    if ways:
+        table.add_column("weights", no_wrap=True)
+    _add(table, *again)
+    for id_, trial in finalists.items():
+        head = [str(id_), _budget(trial)]
+        had = [way for way in ways if any(f"{name}_{way}" in trial.metrics for name in again)]
+        if not had:
+            row = [*head, *([""] if ways else []), *(written(name, trial.metrics.get(name), units) for name in again)]
+            table.add_row(*row)
+        for way in had:
+            values = {name: trial.metrics.get(f"{name}_{way}") for name in again}
+            taken = all(value == trial.metrics.get(name) for name, value in values.items())
+            cells = (written(name, value, units) for name, value in values.items())
+            table.add_row(*head, f"{way} ✓" if taken else way, *cells, style="bold" if taken else "")
+            head = ["", ""]
+    return table
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    _add(table, *titles)
+    return table
+
+
+def _add(table: Table, *titles: str) -> None:
+    for title in titles:
+        style = "bold" if title.startswith("test_") else ""
+        table.add_column(title, justify="right", style=style, overflow="fold")
+
+
+def _needs(table: Table) -> int:
+    """The columns that a table takes where nothing is broken into lines."""
+    cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    return sum(max(map(len, texts)) for texts in cells) + 2 * (len(cells) - 1)
+
+
+def _budget(trial: Any) -> str:
+    return str(trial.budget) if trial.complete else f"failed: {trial.reason[:REASON]}"
+
+
 def _again(names: Sequence[str], finalists: Iterable[Any]) -> list[str]:
-    """Metrics of finalists that are worth a column: objectives that change with training, then those of the test."""
-    have = {name for trial in finalists for name in trial.metrics}
+    """Metrics of finalists that are worth a column: objectives that change with training, then those of the test.
+
+    Those that tell another one in one of several ways are not among them.
+    """
+    known = list(finalists)
+    have = {name for trial in known for name in trial.metrics}
+    told = {f"{name}_{way}" for name in have for way in ways_of(known)}
     trained = [name for name in names if name in have and name.startswith(("val_", "train_"))]
-    return trained + sorted(name for name in have if name.startswith("test_") and not name.endswith("loss"))
+    tests = (name for name in have if name.startswith("test_") and not name.endswith("loss"))
+    return [name for name in (*trained, *sorted(tests)) if name not in told]
