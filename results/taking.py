@@ -73,8 +73,9 @@ def taking(
     weights = run.weights(whole)
     if weights is None and not untrained:
         held = ", ".join(str(t.id) for t in run.front if run.weights_of(t) is not None)
+        which = f"it has those of {held}" if held else "it has none"
         raise ExportError(
-            f"{run} kept no weights of trial {whole.id} ({f'it has those of {held}' if held else 'it has none'}); "
+            f"{run.folder or run} kept no weights of trial {whole.id} ({which}); "
             "say untrained (nas export … --untrained) for the network with fresh weights"
         )
     about, notes = _about(run, whole), []

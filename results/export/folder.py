@@ -90,8 +90,9 @@ def target(to: Path | str) -> Path:
         os.access(to, os.F_OK)  # refuses a null byte, which `exists` takes for a name that is not there
         in_the_way(to)
         there = next(place for place in to.parents if place.exists())
-        if there.is_dir() and not os.access(there, os.W_OK):
-            raise ExportError(f"{to} cannot be written: {there} may not be written to; give another folder")
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            why = "may not be written to" if there.is_dir() else "is a file"
+            raise ExportError(f"{to} cannot be written: {there} {why}; give another folder")
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, ExportError):
             raise

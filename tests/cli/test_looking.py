@@ -118,6 +118,7 @@ executor: {name: local, workers: 1}
     assert taken.code == 0, taken.err
     assert set(taken.json) >= {"folder", "files", "max_abs_difference", "proofs", "examples"}
     assert taken.json["max_abs_difference"] == 0.0
+    assert taken.json["examples"] == "16 examples of the validation part of digits"
     assert (folder / "net/model.py").is_file()
     code = (
         "import sys, json; sys.path.insert(0, 'net'); import model, torch; net = model.load().eval();"
