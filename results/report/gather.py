@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from nas.core.records import Trial
 from results.analysis.decisions import decisions_of
 from results.front import Front
-from results.report import course, networks, points, shares, state, words
+from results.report import course, kept, networks, points, shares, state, words
 from results.rows import Row
 from results.run import Run
 from results.savings import savings
@@ -22,8 +23,11 @@ DRAWN = 40
 """Most drawings of networks on the front, and of those behind it."""
 
 
-def gather(run: Run, folder: str) -> dict[str, Any]:
-    """Everything that the template shows. `folder`: the run's folder as a person would type it."""
+def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
+    """Everything that the template shows.
+
+    folder: the run's folder as a person would type it. page: where the page will be; one may be there from before.
+    """
     facts, rows, front, finalists, objectives = run.facts, run.rows, run.front, run.finalists, run.objectives
     units = {objective.name: objective.unit for objective in objectives}
     search = [row for row in rows if row.stage == "search"]
@@ -43,6 +47,7 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
     cards = [
         networks.card_of(trial, inputs, objectives, finalists, units, badges, folder) for trial in run.store.pick(drawn)
     ]
+    known = kept.taken(page, facts, rows, lambda: decisions_of(rows, front))
     plotted = [shown[place] for place in networks.spread(len(shown), points.FRONTED, always)]
     plot = points.points_of(plotted, behind, front, finalists, units, facts.get("constraints") or [])
     return {
@@ -69,7 +74,8 @@ def gather(run: Run, folder: str) -> dict[str, Any]:
         "progress": [each | {"said": _ends(each)} for each in course.progress_of(search, front, units)],
         "times": course.time_of(rows, facts),
         "supernet": course.supernet_of(facts, finalists, objectives),
-        "decisions": shares.with_bars(decisions_of(rows, front)),
+        "decisions": shares.with_bars(known["decisions"]),
+        "kept": known,
         "plot": plot | {"command": networks.command(folder, "TRIAL")},
         "hypervolume": words.hypervolume_line(front, units),
         "made": words.made_of(facts),

@@ -43,7 +43,7 @@ def _write(run: Run, path: str | os.PathLike[str] | None) -> Path:
     if path is None and run.folder is None:
         raise StoreError(f"{run} has no folder; say where its report is to be written")
     target = Path(path) if path is not None else Path(str(run.folder)) / REPORT
-    text = render(gather(run, _folder(run)))
+    text = render(gather(run, _folder(run), target))
     partial = target.with_name(f".{target.name}.part")
     try:
         partial.write_text(text, encoding="utf-8")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nas.core.errors import StoreError
@@ -62,7 +65,7 @@ class Page(HTMLParser):
     @property
     def data(self) -> dict[str, Any]:
         """What the page hands to its script."""
-        result: dict[str, Any] = json.loads(self.scripts[0])
+        result: dict[str, Any] = json.loads(self.scripts[1])
         return result
 
     def decisions(self, kind: str, place: int) -> list[str]:
@@ -90,7 +93,7 @@ FOUR = ((90, 100), (95, 20000), (94, 25000), (80, 50))
 def test_it_stands_alone(tmp_path: Path) -> None:
     page = page_of(tmp_path, valued(*FOUR))
     assert all(address.startswith("#") for address in page.addresses)
-    assert ["plotly.js v" in script[:200] for script in page.scripts] == [False, True, False]
+    assert ["plotly.js v" in script[:200] for script in page.scripts] == [False, False, True, False]
     assert not re.search(
         r"@import|url\(", (tmp_path / "report.html").read_text(encoding="utf-8").partition("<script")[0]
     )
@@ -227,7 +230,7 @@ def test_texts_of_others_cannot_break_the_page(tmp_path: Path) -> None:
         trial(1, status=Status.FAILED, reason=nasty, traceback=nasty),
     ]
     page = page_of(tmp_path, trials, name=nasty, data={"name": nasty}, recipe={"x": nasty})
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     assert page.decisions("large", 0) == [f"{nasty}={nasty}"]
     assert page.words.count(nasty) >= 3
 
@@ -276,3 +279,74 @@ def test_many_trials_make_a_bounded_page(tmp_path: Path) -> None:
     assert sum(faint["count"]) == many - said["front"]
     assert said["plot"]["together"]
     assert len(said["progress"][-1]["trial"]) <= course.STEPS
+
+
+def test_what_was_worked_out_is_taken_from_the_page_as_long_as_the_trials_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def decisions_of(rows: Any, front: Any) -> dict[str, Any]:
+        made.append(len(rows))
+        return {"goals": [], "agreed": [], "text": f"looked at {len(rows)} trials"}
+
+    monkeypatch.setattr("results.report.gather.decisions_of", decisions_of)
+    with store_of(tmp_path, valued(*FOUR)) as store:
+        for _ in range(2):
+            assert "looked at 4 trials" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+        assert made == [4]
+        store.add(trial(9))
+        assert "looked at 5 trials" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+        (tmp_path / "report.html").write_text('<script type="application/json" id="report-kept">{</script>')
+        write_report(tmp_path)
+    assert made == [4, 5, 5]
+    store_of(tmp_path / "other", valued((1, 2), *FOUR[1:])).close()
+    write_report(tmp_path / "other", tmp_path / "report.html")
+    assert made == [4, 5, 5, 4]
+
+
+def test_the_state_says_whether_it_goes_on_and_how_far_it_is(tmp_path: Path) -> None:
+    facts = {"recipe": {"budget": {"trials": 48, "hours": 1}}, "seconds": 75.0}
+    with store_of(tmp_path, valued(*FOUR), **facts):
+        going = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    assert "still going" in going
+    assert "4 of 48 trials have ended; 1 min 15 s of 1 h 00 min were given , as of 20" in going
+    assert re.search(r"nas report \S+ copy writes this page anew", going)
+    left = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    assert "not ended 4" not in going
+    assert "not ended" in left
+    assert re.search(r"nas resume \S+ copy goes on with it", left)
+    (tmp_path / "store.sqlite.lock").write_text(f"process 999999999 on {socket.gethostname()}\n")
+    assert "not ended" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    (tmp_path / "store.sqlite.lock").write_text(f"process {os.getppid()} on {socket.gethostname()}\n")
+    assert f"process {os.getppid()} on" in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    page = page_of(tmp_path / "b", valued(*FOUR), stop_reason="interrupted", **facts)
+    assert "interrupted" in page.text
+    assert "nas resume" in page.text
+
+
+def test_how_to_make_it_again(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "my run", valued(*FOUR), recipe={"space": "cnn"}, commit="abc123", stop_reason="trials",
+                   command=["nas", "search", "a b.yaml"], directory="/somewhere")  # fmt: skip
+    assert "nas search 'a b.yaml' in the folder /somewhere" in page.text
+    assert "git checkout abc123" in page.text
+    assert re.search(r"nas search '\S+my run/recipe.yaml' --out '\S+my run-again'", page.text)
+
+
+@pytest.mark.parametrize("goals", [1, 2, 3])
+def test_cells_keep_the_best_of_each_the_extremes_and_the_number_of_all(goals: int) -> None:
+    rng = np.random.default_rng(goals)
+    grid = rng.random((20_000, max(goals, 2)))
+    other = rng.random(20_000)
+    kept, counts = points.thin(grid, 800, [*grid.T, other])
+    assert 400 < len(kept) <= 800 + 2 * (len(grid[0]) + 1)
+    assert sum(counts) == 20_000
+    assert min(counts) >= 1
+    assert len(set(kept)) == len(kept)
+    for column in (*grid.T, other):
+        assert {int(column.argmin()), int(column.argmax())} <= set(kept)
+    assert int(grid.sum(axis=1).argmin()) in kept
+
+
+def test_few_points_are_all_kept() -> None:
+    assert points.thin(np.array([[0.0, 1.0], [1.0, 0.0]]), 5, []) == ([0, 1], [1, 1])
