@@ -91,14 +91,17 @@ def front(
 def report(
     folder: Folder,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-    figures: Annotated[bool, typer.Option("--figures", help="Also draw the front, and the networks on it.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Also draw the front, the networks on it, the progress.")
+    ] = False,
+    tables: Annotated[bool, typer.Option("--tables", help="Also write front.csv and trials.parquet.")] = False,
     json: Json = False,
 ) -> None:
     """Write the report of a run as one HTML page."""
     with guarded() as out_:
         from nas.cli.looking import report as work
 
-        work(out_, folder, open_, figures, json)
+        work(out_, folder, open_, figures, tables, json)
 
 
 @app.command()
