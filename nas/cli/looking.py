@@ -39,7 +39,8 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, tables: boo
     with running.open(folder) as run:
         output.working = True
         path = run.report()
-        saved = run.saved.summary()
+        empty = not len(run.front)
+        saved = run.saved.summary() if json else {}
         drawn = [
             draw(run, path.with_name(f"{name}{ending}"))
             for name, draw in (("front", front_figure), ("progress", progress_figure))
@@ -55,6 +56,8 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, tables: boo
     else:
         for file in (path, *drawn, *written, *([path.with_name("networks")] if networks else [])):
             output.show(str(file))
+        if empty:
+            output.say("no trial is complete yet: the page says what happened so far; write it again when there is more")
     if left_out:
         output.say(left_out)
     if open_:
