@@ -57,7 +57,7 @@ def report(output: Output, folder: Path, open_: bool, figures: bool, tables: boo
         for file in (path, *drawn, *written, *([path.with_name("networks")] if networks else [])):
             output.show(str(file))
         if empty:
-            output.say("no trial is complete yet: the page says what happened so far; write it again when there is more")
+            output.say("no trial is complete yet: the page says what happened so far; write it again later")
     if left_out:
         output.say(left_out)
     if open_:
