@@ -32,7 +32,7 @@ def cautions(facts: Sequence[Mapping[str, Any]], names: Sequence[str], objective
         first, other = facts[0], facts[place]
         recipes = [_mapping(each.get("recipe")) for each in (first, other)]
         for key, why in _MATTERS.items():
-            one, two = (_flat(recipe.get(key), key) for recipe in recipes)
+            one, two = (_flat(_spelled(recipe.get(key)), key) for recipe in recipes)
             differing = [name for name in dict.fromkeys([*one, *two]) if one.get(name) != two.get(name)]
             if f"{key}.name" in differing:  # of another part, fields say nothing more
                 differing = [f"{key}.name"]
@@ -52,6 +52,11 @@ def cautions(facts: Sequence[Mapping[str, Any]], names: Sequence[str], objective
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _spelled(part: Any) -> Any:
+    """A part that is given by its name alone, as the mapping that it stands for."""
+    return {"name": part} if isinstance(part, str) else part
 
 
 def _flat(value: Any, key: str) -> dict[str, str]:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from nas.core.errors import RecipeError
-from results.figures import front_figure, make_figure
+from results.figures import MANY, front_figure, make_figure
+from results.progress_figure import make_progress_figure, progress_figure
 from results.run import Run
 from tests.results.samples import store_of, trial
 
@@ -50,3 +51,29 @@ def test_wrong_wishes_are_named(tmp_path: Path) -> None:
             make_figure(run, "parms")
         with pytest.raises(RecipeError, match="cannot be written"):
             front_figure(run, tmp_path / "nowhere" / "front.png")
+
+
+def test_progress_has_a_panel_per_objective_and_one_of_hypervolume(tmp_path: Path) -> None:
+    with run_of(tmp_path, POINTS) as run:
+        accuracy, params, volume = make_progress_figure(run).axes
+        assert accuracy.get_ylabel() == "best val_accuracy (%)"
+        assert params.get_ylabel() == "best params"
+        assert volume.get_ylabel() == "hypervolume\n(% of the final one)"
+        assert volume.get_xlabel() == "trials"
+        assert list(accuracy.lines[0].get_xdata()) == [1, 2, 5, 5]
+        assert list(accuracy.lines[0].get_ydata()) == [90, 95, 97, 97]
+        assert volume.lines[0].get_ydata()[-1] == pytest.approx(100)
+        for ending in (".png", ".svg", ".pdf"):
+            assert progress_figure(run, tmp_path / f"p{ending}", dpi=50).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("points", [POINTS[:1], []])
+def test_progress_of_few_trials_is_drawn_too(tmp_path: Path, points: list[tuple[float, float]]) -> None:
+    with run_of(tmp_path, points) as run:
+        assert progress_figure(run, tmp_path / "p.png", dpi=50).is_file()
+
+
+def test_many_trials_are_drawn_on_a_logarithmic_axis(tmp_path: Path) -> None:
+    with run_of(tmp_path, [(i % 50, 100 + i) for i in range(MANY)]) as run:
+        axes = make_progress_figure(run).axes[-1]
+        assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "trials, logarithmic")
