@@ -104,6 +104,7 @@ HEAVY = {
         "evaluators/supernet/experts.py",
         "evaluators/supernet/growing.py",
         "evaluators/supernet/loop.py",
+        "evaluators/supernet/proof.py",
         "evaluators/supernet/room.py",
         "evaluators/supernet/threads.py",
         "evaluators/supernet/trained.py",
