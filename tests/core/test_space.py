@@ -24,7 +24,9 @@ from nas.core.parts import Part
 from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.space import Space, features, image, tokens
+from nas.core.subsets import Subsets
 from nas.core.values import digits
+from nas.core.walk import addresses
 from search_spaces.cnn import cnn
 from search_spaces.nas_bench_101 import nas_bench_101
 from search_spaces.nas_bench_201 import nas_bench_201
@@ -446,7 +448,7 @@ def brute_neighbours(space: Space, candidate: Candidate) -> set[Decisions]:
             continue
         (address,) = changed
         options = space._universe[address].options
-        if isinstance(options, walk.Subsets):
+        if isinstance(options, Subsets):
             before, after = set(candidate.decisions[address]), set(other.decisions[address])  # type: ignore[arg-type]
             swap = options.at_least == options.at_most and len(before - after) == 1
             if len(before ^ after) != 1 and not swap:
@@ -683,7 +685,7 @@ def test_recursion_that_cannot_be_walked_is_refused_at_once() -> None:
 
 
 def test_a_space_with_too_many_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "LIMIT", 1000)
+    monkeypatch.setattr(addresses, "LIMIT", 1000)
     with pytest.raises(GraphError, match="the space has more than 1000 addresses; lower the depth of its recursion"):
         space_of(_tree(40))
 
