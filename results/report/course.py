@@ -125,6 +125,4 @@ def progress_of(search: Sequence[Row], front: Front[Trial], units: Mapping[str, 
         volumes = way.volumes(places, front.reference_losses)
         y = 100 * volumes / (volumes[-1] or 1.0)
         found.append(along("hypervolume (% of the final one)", "hypervolume", places, y))
-    for each in found:
-        each["x"] = each["trial"]
     return found
