@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Container, Mapping, MutableMapping
+from collections.abc import Callable, Container, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
@@ -101,6 +101,9 @@ ROW_COLUMNS = (
 )
 
 
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once
+
+
 def dump(value: Any, what: str) -> str:
     """`value` as JSON; scalars of numpy and torch become plain numbers. Raises StoreError, naming `what`."""
     try:
@@ -114,7 +117,10 @@ def dump(value: Any, what: str) -> str:
 def load(text: str, what: str) -> Any:
     """The value that `dump` wrote. Raises StoreError, naming `what`, when the text is damaged."""
     try:
-        return json.loads(text)
+        value, end = _scan(text, 0)  # what `json.loads` does behind its checks, which are half of its time
+        return value if end == len(text) else json.loads(text)
+    except StopIteration:
+        raise StoreError(f"{what} is damaged in the store: {text[:60]!r} is no JSON (it is empty or cut off)") from None
     except ValueError as error:
         raise StoreError(f"{what} is damaged in the store: {text[:60]!r} is no JSON ({error})") from error
 

@@ -83,20 +83,33 @@ def savings(rows: Iterable[Row], facts: Mapping[str, Any]) -> Savings:
     search = [row for row in rows if row.stage == "search"]
     spent = {row.id: row.seconds for row in search if row.source != "cache"}
     known = [row for row in search if row.source == "cache"]
-    probed = any("functional" in row.keys or "unkeyed" in row.keys for row in search)
-    feasible = [row for row in search if "evaluation" in row.keys]
+    graphs: set[str] = set()
+    functions: set[str] = set()
+    unkeyed: Counter[str] = Counter()
+    feasible, probed = 0, False
+    for row in search:  # once: keys are read from their text
+        keys = row.keys
+        graph, function, why = keys.get("graph"), keys.get("functional"), keys.get("unkeyed")
+        probed = probed or "functional" in keys or "unkeyed" in keys
+        if graph is not None:
+            graphs.add(graph)
+        if "evaluation" in keys:
+            feasible += 1
+            functions.add(function or keys["graph"])
+        if why:
+            unkeyed[alike(why)] += 1
     return Savings(
         proposals=len(search),
-        graphs=len({row.keys["graph"] for row in search if "graph" in row.keys}),
-        functions=len({row.keys.get("functional") or row.keys["graph"] for row in feasible}) if probed else None,
+        graphs=len(graphs),
+        functions=len(functions) if probed else None,
         hits={kind: sum(row.hit == kind for row in known) for kind in KINDS},
         elsewhere=sum(bool(row.origin) for row in known),
-        evaluations=sum("evaluation" in row.keys for row in search) - len(known),
+        evaluations=feasible - len(known),
         evaluation_seconds=sum(spent.values()),
         seconds=sum(row.measured_seconds if row.origin else spent.get(row.reuses or 0, 0.0) for row in known),
         keying_seconds=dict(facts.get(KEYING) or {}),
         infeasible=Counter(alike(row.reason) for row in search if row.status is Status.INFEASIBLE),
-        unkeyed=Counter(alike(row.keys["unkeyed"]) for row in search if row.keys.get("unkeyed")),
+        unkeyed=unkeyed,
     )
 
 
