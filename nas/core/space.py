@@ -9,14 +9,14 @@ Decisions under an option that was not taken do not exist; two candidates with t
 
 from __future__ import annotations
 
-import inspect
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from nas.core import walk
+from nas.core.declared import described, settled
 from nas.core.errors import GraphError, NotInSpaceError, ShapeError, nearest
 from nas.core.graph import Graph, check_name
 from nas.core.operations import find
@@ -24,7 +24,7 @@ from nas.core.parts import Op, Part, Piece, World, gives_value, shown
 from nas.core.profile import InputSpec, as_graph, disconnected, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.subsets import Subsets
-from nas.core.table import TABLE, whole
+from nas.core.table import whole
 from nas.core.values import Value, canonical, digest, digits, freeze
 from nas.core.walk import Choice
 
@@ -91,7 +91,7 @@ class Space:
         self.classes = classes
         self._spell, self._spellings, self._parse = spell, spellings, parse
         vocabulary = next((spec.vocabulary for spec in self.inputs.values() if spec.vocabulary), None)
-        self.part = _settled(part, {"classes": classes, "vocabulary": vocabulary})
+        self.part = settled(part, {"classes": classes, "vocabulary": vocabulary})
         self._check()
         self._counter = walk.Counter()
 
@@ -145,7 +145,7 @@ class Space:
             missing, or one for a choice that does not exist or is not active.
         """
         if not isinstance(how, Mapping):
-            return self._candidate(walk.decide(self.part, lambda choice: _option(choice, how(choice))))
+            return self._candidate(walk.decide(self.part, lambda choice: walk.option_of(choice, how(choice))))
         return self._candidate(self._strict(how))
 
     def check(self, decisions: Mapping[str, Any]) -> None:
@@ -157,8 +157,10 @@ class Space:
 
         def take(choice: Choice) -> Value:
             if choice.address not in left:
-                raise NotInSpaceError(f"no decision for {choice.address!r}; options: {_shown(choice.options)}")
-            return _option(choice, left.pop(choice.address))
+                raise NotInSpaceError(
+                    f"no decision for {choice.address!r}; options: {walk.shown_options(choice.options)}"
+                )
+            return walk.option_of(choice, left.pop(choice.address))
 
         taken = walk.decide(self.part, take)
         for address, value in left.items():
@@ -183,7 +185,7 @@ class Space:
             return self._candidate(self._counter.number(self.part, rng.randrange(self.size())))
         if uniform != "choices":
             raise GraphError(f"sample: uniform={uniform!r}; {nearest(uniform, ('choices', 'networks'))}")
-        return self._candidate(walk.decide(self.part, lambda choice: _draw(choice, rng)))
+        return self._candidate(walk.decide(self.part, lambda choice: walk.draw(choice, rng)))
 
     def enumerate(self) -> Iterator[Candidate]:
         """All candidates in a stable order; number `i` is `space[i]`."""
@@ -213,7 +215,7 @@ class Space:
 
         def take(choice: Choice) -> Value:
             owners = [p.decisions for p in (first, second) if choice.address in p.decisions]
-            return rng.choice(owners)[choice.address] if owners else _draw(choice, rng)
+            return rng.choice(owners)[choice.address] if owners else walk.draw(choice, rng)
 
         return self._candidate(self._mutated(walk.decide(self.part, take), rng, mutations))
 
@@ -224,8 +226,8 @@ class Space:
             if not addresses:
                 return taken
             address = rng.choice(addresses)
-            other = _other(self._universe[address], taken[address], rng)
-            taken = self._changed(taken, address, other, lambda choice: _draw(choice, rng))
+            other = walk.other_option(self._universe[address], taken[address], rng)
+            taken = self._changed(taken, address, other, lambda choice: walk.draw(choice, rng))
         return taken
 
     def neighbours(self, candidate: Candidate) -> Iterator[Candidate]:
@@ -235,7 +237,7 @@ class Space:
         their first option.
         """
         for address, option in self._ordered(candidate.decisions).items():
-            for other in _others(self._universe[address], option):
+            for other in walk.near_options(self._universe[address], option):
                 changed = self._changed(candidate.decisions, address, other, lambda choice: choice.options[0])
                 yield self._candidate(changed)
 
@@ -288,7 +290,7 @@ class Space:
         """A digest that changes when the space does: its parts, inputs, classes, and the source of its functions."""
         inputs = [[name, list(spec.shape), spec.dtype, spec.vocabulary] for name, spec in self.inputs.items()]
         classes = dict(self.classes) if isinstance(self.classes, Mapping) else self.classes
-        return "s1:" + digest(canonical([_described(self.part), inputs, classes]))
+        return "s1:" + digest(canonical([described(self.part), inputs, classes]))
 
     def trouble(self, candidate: Candidate) -> str | None:
         """Why a candidate cannot be a network (shapes that do not fit, no path), or None. Costs nothing to ask."""
@@ -318,107 +320,6 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({digits(self.size())} networks, {len(self._universe)} choices, inputs {dict(self.inputs)})"
-
-
-# ---- options ---------------------------------------------------------------------------------------------------------
-
-
-def _shown(options: Sequence[Value]) -> str:
-    return ", ".join(repr(option) for option in options[:12]) + (f", … ({len(options)})" if len(options) > 12 else "")
-
-
-def _option(choice: Choice, value: Any) -> Value:
-    """The choice's own option that equals `value`. Raises NotInSpaceError."""
-    given: Value = freeze(value, choice.address)
-    if isinstance(choice.options, Subsets):
-        if given in choice.options:
-            return given
-    else:
-        for option in choice.options:
-            if canonical(option) == canonical(given):
-                return option
-    raise NotInSpaceError(f"{choice.address!r} cannot be {given!r}; options: {_shown(choice.options)}")
-
-
-def _draw(choice: Choice, rng: random.Random) -> Value:
-    return choice.options[rng.randrange(len(choice.options))]
-
-
-def _other(choice: Choice, option: Value, rng: random.Random) -> Value:
-    if isinstance(choice.options, Subsets):
-        near: Value = rng.choice(list(_others(choice, option)))
-        return near
-    place = rng.randrange(len(choice.options) - 1)
-    other: Value = choice.options[place + (place >= walk.place_of(choice.options, option))]
-    return other
-
-
-def _others(choice: Choice, option: Value) -> Iterator[Value]:
-    """Options next to one: all others; for a subset those with one member more or less, or one swapped."""
-    if not isinstance(choice.options, Subsets):
-        held = walk.place_of(choice.options, option)
-        yield from (other for place, other in enumerate(choice.options) if place != held)
-        return
-    options, members = choice.options, option if isinstance(option, tuple) else ()
-    for label in options.labels:
-        other = tuple(name for name in options.labels if (name in members) != (name == label))
-        if other in options:
-            yield other
-    if options.at_least == options.at_most:
-        for out in members:
-            for label in options.labels:
-                if label not in members:
-                    yield tuple(name for name in options.labels if (name in members and name != out) or name == label)
-
-
-# ---- parts -----------------------------------------------------------------------------------------------------------
-
-
-def _settled(part: Part, context: Mapping[str, Any]) -> Part:
-    """The part with `classes` and `vocabulary` written on the operations that take them and were given none."""
-
-    def settle(inner: Part) -> Part:
-        changed = inner.rebuild(settle) or inner
-        if isinstance(changed, Op):
-            attributes = TABLE[changed.op].attributes if changed.op in TABLE else {}
-            given = {name for name, _ in changed.attributes}
-            for name, value in context.items():
-                if name in attributes and name not in given and value is not None:
-                    if isinstance(value, Mapping):
-                        raise GraphError(
-                            f"op {changed.op!r}: outputs differ in {name} ({dict(value)}); say {name}=… in each"
-                        )
-                    changed = replace(changed, attributes=(*changed.attributes, (name, value)))
-        return changed
-
-    return settle(part)
-
-
-def _described(thing: Any) -> Any:
-    """A part as JSON values, for the fingerprint."""
-    if isinstance(thing, Op) and ":" in thing.op:
-        return ["Op", thing.label, thing.op, find(thing.op).source, _described(thing.attributes)]
-    if is_dataclass(thing) and not isinstance(thing, type):
-        return [type(thing).__name__, *(_described(getattr(thing, f.name)) for f in fields(thing))]
-    if isinstance(thing, tuple):
-        return [_described(item) for item in thing]
-    if isinstance(thing, partial):
-        return ["partial", *map(_described, (thing.func, thing.args, tuple(sorted(thing.keywords.items()))))]
-    if callable(thing):
-        return _described_function(thing)
-    return freeze(thing, "a function of compute remembers")
-
-
-def _described_function(function: Callable[..., Any]) -> Any:
-    """A function by its name, its source, and what it remembers of the function it was made in."""
-    name = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', repr(function))}"
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        raise GraphError(f"compute: the source of {name} cannot be read, so no change of it would be noticed; "
-                         "use a function from a file") from None  # fmt: skip
-    held = tuple(cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
-    return [name, digest(source), _described(tuple(value for value in held if value is not function))]
 
 
 def _renamed(graph: Graph, inputs: tuple[str, ...]) -> Graph:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import combinations, islice
 
+from nas.core import walk
 from nas.core.errors import RecipeError
 from nas.core.profile import profile
 from nas.core.records import Candidate
@@ -52,7 +53,7 @@ def draw(choice: Choice, rng: random.Random) -> Value:
     if isinstance(options, Subsets):
         members = set(rng.sample(options.labels, rng.randint(options.at_least, options.at_most)))
         return tuple(label for label in options.labels if label in members)
-    return options[rng.randrange(len(options))]
+    return walk.draw(choice, rng)
 
 
 def drawn(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nas.core.parts import Choose, Item, Part, Sub, Tied, join
 from nas.core.subsets import Subsets
-from nas.core.values import Value, canonical
+from nas.core.values import Value
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Choice:
 def address_of(at: str, item: Choose) -> str:
     """Where a choice is decided: below its owner's address, or at its own where it is tied."""
     return item.name if item.tied else join(at, item.name)
-
-
-def place_of(options: Sequence[Value], value: Value) -> int:
-    """The place of an option. 1, 1.0 and True are equal in Python and different options here. Raises ValueError."""
-    if isinstance(options, Subsets):
-        return options.index(value)
-    for place, option in enumerate(options):
-        if option is value or (option == value and canonical(option) == canonical(value)):
-            return place
-    raise ValueError(f"{value!r} is not one of {options!r}")
 
 
 def decide(part: Part, choose: Callable[[Choice], Value]) -> dict[str, Value]:
