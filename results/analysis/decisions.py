@@ -31,6 +31,9 @@ WEAK = 0.2
 SHOWN = 15
 """Most decisions that are listed, and most values that are agreed on."""
 
+LEAST = 0.005
+"""A decision with a smaller share than this is not listed."""
+
 GOALS = 4
 """Most goals that are looked at."""
 
@@ -88,7 +91,7 @@ def _goal(objective: Objective, rows: Sequence[Row], choices: Choices | None) ->
     if found.explained < WEAK:
         return nothing(f"Nothing can be said about {name}: a model explains {share} {kept}.", found.explained)
     order = np.argsort(-found.mean, kind="stable")
-    order = order[found.mean[order] > 0]
+    order = order[found.mean[order] >= LEAST]
     sure = int((found.low > 0).sum())
     text = f"A model of the decisions explains {share} {kept}. "
     if sure:
