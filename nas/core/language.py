@@ -27,9 +27,8 @@ from typing import Any
 from nas.core.errors import GraphError, nearest
 from nas.core.graph import check_name
 from nas.core.imports import spell_object
+from nas.core.members import check_part, fit_of, members_of, merge_of, names_for, options_of, setting, source_names
 from nas.core.parts import (
-    FITS,
-    MERGES,
     Again,
     Compute,
     Dag,
@@ -43,14 +42,11 @@ from nas.core.parts import (
     Recursive,
     Repeat,
     Seq,
-    Setting,
     SomeOf,
     Tie,
-    gives_value,
     shown,
 )
-from nas.core.table import values_of
-from nas.core.values import Value, canonical, digits, freeze
+from nas.core.values import digits
 
 __all__ = [
     "compute", "dag", "one_of", "op", "optional", "parallel", "recursive", "repeat", "seq", "some_of", "tie",
@@ -77,7 +73,7 @@ def op(operation: str | type, /, *unnamed: Any, **attributes: Any) -> Part:
         raise GraphError(
             f"{where}: {', '.join(map(shown, unnamed))} is given without a name; write each attribute as NAME=VALUE"
         )
-    return Op(op=operation, attributes=tuple((name, _setting(v, f"{where}: {name}")) for name, v in attributes.items()))
+    return Op(op=operation, attributes=tuple((name, setting(v, f"{where}: {name}")) for name, v in attributes.items()))
 
 
 def seq(*parts: Part, **named: Part) -> Part:
@@ -86,11 +82,11 @@ def seq(*parts: Part, **named: Part) -> Part:
     >>> [name for name, _ in seq(op("conv"), op("conv"), head=op("head")).parts]
     ['conv1', 'conv2', 'head']
     """
-    members = _members("seq", parts, named)
+    members = members_of("seq", parts, named)
     if not members:
         raise GraphError("seq: no parts; give at least one")
     transparent = [i for i, (label, part) in enumerate(members) if not label and isinstance(part, Repeat)]
-    names = _names([(label, part.name) for label, part in members])
+    names = names_for([(label, part.name) for label, part in members])
     if len(transparent) == 1:
         names[transparent[0]] = ""
         copies = members[transparent[0]][1].children  # type: ignore[attr-defined]
@@ -112,12 +108,12 @@ def parallel(*parts: Part, merge: Any = "add", fit: Any = None, **named: Part) -
     or resize) on each operand that differs from the first; 'crop' cuts channels to the narrowest; 'pad' adds zeros to
     the widest.
     """
-    members = _members("parallel", parts, named)
+    members = members_of("parallel", parts, named)
     if not members:
         raise GraphError("parallel: no parts; give at least one")
-    names = _names([(label, part.name) for label, part in members])
+    names = names_for([(label, part.name) for label, part in members])
     pairs = tuple((name, part) for name, (_, part) in zip(names, members, strict=True))
-    return Parallel(parts=pairs, merge=_merge(merge, "parallel"), fit=_fit(fit, "parallel"))
+    return Parallel(parts=pairs, merge=merge_of(merge, "parallel"), fit=fit_of(fit, "parallel"))
 
 
 def one_of(*options: Any, **named: Any) -> Any:
@@ -126,7 +122,7 @@ def one_of(*options: Any, **named: Any) -> Any:
     >>> one_of(3, 5, 7)  # doctest: +ELLIPSIS
     OneOf(...)
     """
-    return OneOf(options=_options("one_of", options, named))
+    return OneOf(options=options_of("one_of", options, named))
 
 
 def some_of(
@@ -136,7 +132,7 @@ def some_of(
 
     Subsets have `at_least` to `at_most` (default: all) members.
     """
-    pairs = _options("some_of", options, named)
+    pairs = options_of("some_of", options, named)
     most = len(pairs) if at_most is None else at_most
     parts = isinstance(pairs[0][1], Part)
     if not (isinstance(at_least, int) and isinstance(most, int) and int(parts) <= at_least <= most <= len(pairs)):
@@ -154,15 +150,15 @@ def some_of(
         alike = [text for text, count in Counter(text for text, _ in pairs).items() if count > 1]
         if alike:
             raise GraphError(f"some_of: two options are written {alike[0]!r}; a subset tells options by their text")
-    joined = _merge(merge, "some_of")
-    return SomeOf(options=pairs, at_least=at_least, at_most=most, merge=joined, fit=_fit(fit, "some_of"))
+    joined = merge_of(merge, "some_of")
+    return SomeOf(options=pairs, at_least=at_least, at_most=most, merge=joined, fit=fit_of(fit, "some_of"))
 
 
 def optional(part: Part | str) -> Any:
     """A part that may be left out; given a name, a source of a `dag` that may be absent."""
     if isinstance(part, str):
         return Edge(source=part)
-    return Optional(part=_check_part("optional", part))
+    return Optional(part=check_part("optional", part))
 
 
 COPIES = 10_000
@@ -174,7 +170,7 @@ def repeat(part: Part, times: Any) -> Part:
 
     Raises: GraphError for what is no number of copies, and for more than `COPIES` in all options together.
     """
-    _check_part("repeat", part)
+    check_part("repeat", part)
     inner = times.part if isinstance(times, Tie) else times
     counts = [value for _, value in inner.options] if isinstance(inner, OneOf) else [inner]
     copies = 0
@@ -228,7 +224,7 @@ def recursive(name: str, body: Callable[[Part], Part], depth: int) -> Part:
             from None  # fmt: skip
     except ValueError:
         pass  # a builtin says no signature
-    checked = _check_part(f"recursive {name!r}", body(again))
+    checked = check_part(f"recursive {name!r}", body(again))
 
     def see(inner: Part) -> Part | None:
         if isinstance(inner, Recursive) and inner.recursion == name:
@@ -247,7 +243,7 @@ def compute(function: Callable[..., Part], **values: Any) -> Part:
                          "a part")  # fmt: skip
     return Compute(
         function=function,
-        values=tuple((name, _setting(value, f"compute: {name}")) for name, value in values.items()),
+        values=tuple((name, setting(value, f"compute: {name}")) for name, value in values.items()),
     )
 
 
@@ -278,22 +274,7 @@ def dag(
         raise GraphError(f"dag: inputs={list(inputs)!r}; expected at least one name, each once")
     entries = []
     for name, row in nodes.items():
-        check_name(name, "dag")
-        if not isinstance(row, tuple) or not 2 <= len(row) <= 3:
-            raise GraphError(f"dag: {name!r} is {shown(row)}; expected (part, sources) or (part, sources, merge)")
-        part, sources = _check_part(f"dag: {name!r}", row[0]), row[1]
-        merge, fit = (row[2] if isinstance(row[2], tuple) else (row[2], None)) if len(row) == 3 else (None, None)
-        listed = tuple(sources) if isinstance(sources, list | tuple) else (sources,)
-        for source in listed:
-            for named in _source_names(source, name):
-                if named.partition(":")[0] not in known:
-                    raise GraphError(
-                        f"dag: {name!r} takes {named!r}, which is no input or earlier node; {nearest(named, known)}"
-                    )
-        if name in known:
-            raise GraphError(f"dag: {name!r} is given twice")
-        how = None if merge is None else _merge(merge, f"dag {name!r}")
-        entries.append(Entry(name, part, listed, how, _fit(fit, f"dag {name!r}")))
+        entries.append(_entry(name, row, known))
         known.append(name)
     if not entries:
         raise GraphError("dag: no nodes; give at least one")
@@ -308,130 +289,21 @@ def dag(
     return Dag(entries=tuple(entries), inputs=tuple(inputs), outputs=pairs)
 
 
-# ---- checks and names ------------------------------------------------------------------------------------------------
-
-
-def _setting(value: Any, where: str) -> Setting:
-    if isinstance(value, Part) and (not gives_value(value) or isinstance(value, Edge)):
-        raise GraphError(f"{where}: {shown(value)} is a part; expected a value, or one_of or some_of values")
-    return value if isinstance(value, Part) else freeze(value, where)
-
-
-def _check_part(where: str, part: Any) -> Part:
-    if not isinstance(part, Part):
-        raise GraphError(
-            f"{where}: {shown(part)} is a {type(part).__name__}; expected a part such as op(…), seq(…), one_of(…)"
-        )
-    if gives_value(part):
-        raise GraphError(f"{where}: {shown(part)} is a choice of values; expected a part such as op(…), seq(…)")
-    return part
-
-
-def _members(where: str, parts: Sequence[Any], named: Mapping[str, Any]) -> list[tuple[str, Part]]:
-    members = [(part.label if isinstance(part, Part) else "", part) for part in parts]
-    members += [(check_name(name, where), part) for name, part in named.items()]
-    return [(label, _check_part(where, part)) for label, part in members]
-
-
-def _names(members: Sequence[tuple[str, str]]) -> list[str]:
-    """Names from (label, default): labels must differ; defaults that occur more than once are numbered from 1."""
-    labels = [label for label, _ in members if label]
-    for label, count in Counter(labels).items():
-        if count > 1:
-            raise GraphError(f"name {label!r} is given to {count} parts side by side; names must differ")
-    counts = Counter(default for label, default in members if not label)
-    used: Counter[str] = Counter()
-    names: list[str] = []
-    for label, default in members:
-        if label:
-            names.append(label)
-            continue
-        name = default
-        while name in labels or (counts[default] > 1 and name == default):
-            used[default] += 1
-            name = f"{default}{used[default]}"
-        names.append(name)
-        labels.append(name)
-    return names
-
-
-def _options(where: str, options: Sequence[Any], named: Mapping[str, Any]) -> tuple[tuple[str, Setting], ...]:
-    """Options with labels. All are values, or all are parts."""
-    everything = [*options, *named.values()]
-    if not everything:
-        raise GraphError(f"{where}: no options; give at least one")
-    kinds = {isinstance(option, Part) for option in everything}
-    if len(kinds) == 2:
-        raise GraphError(
-            f"{where}: {', '.join(map(shown, everything))} mixes values and parts; give values only, or wrap each in "
-            "op(…)"
-        )
-    if kinds == {False}:
-        if named:
-            raise GraphError(
-                f"{where}: {sorted(named)} name values; only parts can be named, values stand for themselves"
-            )
-        values = [freeze(value, where) for value in options]
-        texts = [canonical(value) for value in values]
-        twice = [values[i] for i, text in enumerate(texts) if text in texts[:i]]
-        if twice:
-            raise GraphError(f"{where}: option {twice[0]!r} is given twice")
-        return tuple(zip(texts, values, strict=True))
-    members = _members(where, options, named)
-    defaults = _telling([part for _, part in members])
-    names = _names([(label, default) for (label, _), default in zip(members, defaults, strict=True)])
-    return tuple((name, part) for name, (_, part) in zip(names, members, strict=True))
-
-
-def _telling(parts: Sequence[Part]) -> list[str]:
-    """Default labels of options: what an option is, and the attributes in which it differs from its likes."""
-    names = [_short(part) for part in parts]
-    told = []
-    for name, part in zip(names, parts, strict=True):
-        likes = [p for n, p in zip(names, parts, strict=True) if n == name and isinstance(p, Op)]
-        if len(likes) > 1 and isinstance(part, Op):
-            fixed = [{n: v for n, v in p.attributes if not isinstance(v, Part)} for p in likes if isinstance(p, Op)]
-            mine = [(n, v) for n, v in part.attributes if not isinstance(v, Part)]
-            differing = [f"{n}{_plain(v)}" for n, v in mine if any(n not in f or f[n] != v for f in fixed)]
-            name = "_".join([name, *differing])
-        told.append(name)
-    return told
-
-
-def _short(part: Part) -> str:
-    if isinstance(part, Seq) and not part.label:
-        names = [inner.name for name, inner in part.parts]
-        return "-".join(names) if 0 < len(names) <= 3 else "seq"
-    return part.name
-
-
-def _plain(value: Value) -> str:
-    return "".join(char for char in str(value) if char.isalnum() or char in ".-")
-
-
-def _merge(merge: Any, where: str) -> Setting:
-    for option in values_of(merge):
-        if option not in MERGES:
-            raise GraphError(f"{where}: merge={option!r}; {nearest(option, MERGES)}")
-    return _setting(merge, where)
-
-
-def _fit(fit: Any, where: str) -> Setting:
-    for option in values_of(fit):
-        if option is not None and option not in FITS:
-            raise GraphError(f"{where}: fit={option!r}; {nearest(option, FITS)}, or None to refuse differing shapes")
-    return _setting(fit, where)
-
-
-def _source_names(source: Any, where: str) -> list[str]:
-    if isinstance(source, str):
-        return [source]
-    if isinstance(source, Edge):
-        return [source.source]
-    if isinstance(source, Tie):
-        return _source_names(source.part, where)
-    if isinstance(source, OneOf | SomeOf) and not source.of_parts:
-        return [str(value) for _, value in source.options]
-    raise GraphError(
-        f"dag: {where!r} takes {shown(source)}; expected a name, one_of or some_of names, or optional(name)"
-    )
+def _entry(name: str, row: Any, known: Sequence[str]) -> Entry:
+    """A node of a `dag` as it was written; `known` names the inputs and the nodes before it."""
+    check_name(name, "dag")
+    if not isinstance(row, tuple) or not 2 <= len(row) <= 3:
+        raise GraphError(f"dag: {name!r} is {shown(row)}; expected (part, sources) or (part, sources, merge)")
+    part, sources = check_part(f"dag: {name!r}", row[0]), row[1]
+    merge, fit = (row[2] if isinstance(row[2], tuple) else (row[2], None)) if len(row) == 3 else (None, None)
+    listed = tuple(sources) if isinstance(sources, list | tuple) else (sources,)
+    for source in listed:
+        for named in source_names(source, name):
+            if named.partition(":")[0] not in known:
+                raise GraphError(
+                    f"dag: {name!r} takes {named!r}, which is no input or earlier node; {nearest(named, known)}"
+                )
+    if name in known:
+        raise GraphError(f"dag: {name!r} is given twice")
+    how = None if merge is None else merge_of(merge, f"dag {name!r}")
+    return Entry(name, part, listed, how, fit_of(fit, f"dag {name!r}"))
