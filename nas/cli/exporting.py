@@ -62,9 +62,8 @@ def export(
         return
     output.show(f"{to}: {', '.join(made.files)}\n")
     output.show(proof_table(made))
-    sizes = made.proofs[-1].batches
-    output.say(f"\ncompared with the network of the search, in a fresh process, on {made.examples}; "
-               f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]} at a time")  # fmt: skip
+    sizes = " and ".join(", ".join(map(str, made.proofs[-1].batches)).rsplit(", ", 1))
+    output.say(f"\ncompared in a fresh process on {made.examples}, {sizes} at a time")
 
 
 def proof_table(made: Exported) -> Table:

@@ -32,7 +32,7 @@ def test_the_table_and_what_it_was_seen_on(run: Path, nas: Nas) -> None:
     assert found.out.splitlines()[0] == "net: model.py, weights.safetensors, architecture.json, README.md"
     (row,) = [line.split() for line in found.out.splitlines() if line.startswith("model.py, reloaded")]
     assert row[-3:] == ["0", "0", "0"]
-    assert "on 4 seeded examples (the run has no data); 4, 1 and 5 at a time" in _line(found.err)
+    assert "on 4 seeded examples (the run has no data), 4, 1 and 5 at a time" in _line(found.err)
     assert "the weights are untrained" in found.err
 
 

@@ -102,6 +102,22 @@ def test_a_network_is_taken_home_with_the_weights_that_were_kept(tmp_path: Path)
     assert "inputs are to be normalised" in " ".join(made.notes)
 
 
+def test_how_far_a_network_is_from_its_supernet_is_carried_along(tmp_path: Path) -> None:
+    with exportable(tmp_path / "run") as run:
+        assert run.inputs is not None
+        home = tmp_path / "run" / "trials" / "0"
+        home.mkdir(parents=True)
+        save_file(build(run.trial(0).candidate.graph, run.inputs, seed=5).state_dict(), home / "weights.safetensors")
+        known = {"examples": 16, "max_abs_difference": 2e-7, "max_rel_difference": 1e-8, "gates": {}}
+        (home / "inherited.json").write_text(json.dumps(known))
+        made = run.export(0, tmp_path / "net", formats=())
+        assert [(each.form, each.max_abs_difference) for each in made.proofs] == [("supernet", 2e-7), ("source", 0.0)]
+        assert made.proofs[0].batches == (16,)
+        (home / "inherited.json").write_text("{}")
+        with pytest.raises(StoreError, match=r"inherited\.json is damaged \(KeyError.*delete it"):
+            run.export(0, tmp_path / "net", formats=())
+
+
 def test_what_an_export_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, object] = {}
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -19,14 +21,14 @@ from nas.core.errors import ExportError
 from nas.core.graph import Graph
 from nas.core.language import op, seq
 from nas.core.space import Space, image
-from results.export import Examples, Exported, Proof, export, folder, proof, read
+from results.export import Examples, Exported, Proof, convert, export, folder, proof, read
 from results.export.draft import OURS, Draft, converted, settled, write
-from results.export.formats import TOLERANCES, accepted, chosen, lacking
+from results.export.formats import DATA, TOLERANCES, accepted, chosen, lacking
 from results.export.refused import address
 from tests.results.export.mine import layers, unexportable
 from tests.results.export.spaces import WRITTEN
 
-SPACE = Space(seq(first=op("conv", width=4), head=op("head")), {"image-1": image(1, 6, 6)}, 3)
+SPACE = Space(seq(first=op("conv", width=32), head=op("head")), {"image-1": image(1, 6, 6)}, 3)
 GRAPH = SPACE.decide({}).graph
 FILES = {"model.py", "weights.safetensors", "architecture.json", "model.pt2", "model.onnx", "README.md"}
 
@@ -100,6 +102,19 @@ def test_the_files_name_no_place_of_this_machine(exported: Exported) -> None:
         content = (exported.folder / name).read_bytes()
         assert str(exported.folder.parent).encode() not in content, name
         assert b".export-" not in content, name
+
+
+def test_weights_that_are_too_large_for_one_file_stand_beside_it(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convert, "LARGEST", 100)
+    convert.write_onnx(SimpleNamespace(model_proto=onnx.load(exported.folder / "model.onnx")), tmp_path / "model.onnx")
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", DATA}
+    x = {"image_1": torch.rand(2, 1, 6, 6).numpy()}
+    (one,), (other,) = (
+        onnxruntime.InferenceSession(folder / "model.onnx").run(None, x) for folder in (tmp_path, exported.folder)
+    )
+    assert (one == other).all()
 
 
 def test_the_source_alone_says_how_to_get_the_rest(tmp_path: Path) -> None:
@@ -195,6 +210,20 @@ def test_a_branch_on_values_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"model\.pt2: torch\.export cannot express stage/1st-own"):
         export(graph, inputs, None, tmp_path / "other", {}, formats=["pt2"])
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+class Paired(nn.Module):
+    """Takes examples in pairs, and no fewer."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) == 1:
+            raise ValueError("one example has no partner")
+        return x
+
+
+def test_a_network_that_does_not_take_one_example_is_seen_on_others(tmp_path: Path) -> None:
+    graph, inputs = _own(Paired)
+    assert write(graph, inputs, None, tmp_path, {}).claim.sizes == (4, 5)
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
