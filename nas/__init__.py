@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from nas.loading import load
     from nas.measuring import evaluate
     from nas.running import open, resume, search  # noqa: A004
+    from results.compare import compare
 
 _HOMES = {
     "nas.core.build": ("build",),
@@ -71,15 +72,16 @@ _HOMES = {
     "nas.loading": ("load",),
     "nas.measuring": ("evaluate",),
     "nas.running": ("open", "resume", "search"),
+    "results.compare": ("compare",),
 }  # fmt: skip
 _PLACES = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Budget", "Candidate", "Constraint", "Decisions", "Graph", "InputSpec", "Measurement", "Metric", "NASError",
-    "Objective", "ProbeError", "Space", "Status", "Trial", "__version__", "build", "compute", "dag", "derive",
-    "evaluate", "features", "functional_key", "generator", "graph_key", "image", "load", "one_of", "op", "open",
-    "optional", "parallel", "profile", "recursive", "register", "repeat", "resume", "search", "seq", "some_of", "tie",
-    "tokens",
+    "Objective", "ProbeError", "Space", "Status", "Trial", "__version__", "build", "compare", "compute", "dag",
+    "derive", "evaluate", "features", "functional_key", "generator", "graph_key", "image", "load", "one_of", "op",
+    "open", "optional", "parallel", "profile", "recursive", "register", "repeat", "resume", "search", "seq",
+    "some_of", "tie", "tokens",
 ]  # fmt: skip
 
 

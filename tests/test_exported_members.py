@@ -25,7 +25,9 @@ RECORDS = [
 ]
 WORK = [
     "build",
+    "compare",
     "derive",
+    "evaluate",
     "functional_key",
     "generator",
     "graph_key",
