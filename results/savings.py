@@ -95,7 +95,7 @@ def savings(rows: Iterable[Row], facts: Mapping[str, Any]) -> Savings:
             graphs.add(graph)
         if "evaluation" in keys:
             feasible += 1
-            functions.add(function or keys["graph"])
+            functions.add(function or graph or "")
         if why:
             unkeyed[alike(why)] += 1
     return Savings(

@@ -1,5 +1,7 @@
 /* The plot of the front: axes, marks, constraints, pins, and walking along it with the keyboard. */
 let current = null; // the trial that the keyboard or the pointer is at
+const CROWDED = 150; // points from which on rims would hide their neighbours
+
 /* The part of Cividis, which colour-blind readers can tell apart, that stands out from the page. */
 const LIGHT_SCALE = [[0, "#00224e"], [0.35, "#4a546d"], [0.7, "#8f8a77"], [1, "#d3b955"]];
 const DARK_SCALE = [[0, "#5d6b95"], [0.35, "#8b8c84"], [0.7, "#c3b265"], [1, "#fee838"]];
@@ -88,8 +90,8 @@ function largeTrace(seen, front, retrained) {
   const points = seen.filter((network) => network.kind === "large" && network.front === front && network.retrained === retrained);
   const scale = choice.c && { color: points.map((network) => network.value(choice.c)), coloraxis: "coloraxis" };
   return trace(points, {
-    size: retrained ? 16 : plot.large.id.length > 400 ? 8 : 11, symbol: retrained ? "star" : "circle", opacity: 1,
-    color: colour(front ? "front" : "faint"), line: { width: 1.2, color: colour("page") }, ...(scale || {}),
+    size: retrained ? 16 : points.length > CROWDED ? 6 : 11, symbol: retrained ? "star" : "circle", opacity: 1,
+    color: colour(front ? "front" : "faint"), line: { width: points.length > CROWDED ? 0 : 1.2, color: colour("page") }, ...(scale || {}),
   });
 }
 

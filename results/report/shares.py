@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+LEAST = 0.01
+"""Smallest share that is drawn."""
+
 
 def with_bars(decisions: Mapping[str, Any]) -> dict[str, Any]:
     """What `decisions_of` says, with the places of its bars in percent of the widest and its shares as texts."""
-    return {**decisions, "goals": [{**goal, "rows": _bars(goal["rows"])} for goal in decisions["goals"]]}
+    goals = []
+    for goal in decisions["goals"]:
+        rows = [row for row in goal["rows"] if row["mean"] >= LEAST]
+        goals.append({**goal, "rows": _bars(rows), "less": len(rows) < len(goal["rows"])})
+    return {**decisions, "goals": goals}
 
 
 def _bars(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ def _rows(candidates: list[Candidate], trials: int, rng: random.Random) -> Itera
         row = dict(templates[rng.randrange(GRAPH_KINDS)])
         row |= {"id": id_, "parents": json.dumps([id_ // 2] if id_ else []), "proposer": "nsga2", "seconds": 1.7}
         size = rng.random()
-        params = int(10 ** (3 + 3 * size))
+        params = int(10 ** (3 + 2.95 * size))
         accuracy = 96 * (1 - math.exp(-3 * (size + 0.15))) - abs(rng.gauss(0, 3))
         row["keys"] = json.dumps({"graph": f"g3:{id_ % (trials // 2 + 1)}", "evaluation": f"e1:{id_}"})
         row["evaluation_key"] = f"e1:{id_}"
