@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.roles import PREPARED, TRIALS
 from nas.recipe import Source, read, write_yaml
 
 RECIPE = "recipe.yaml"
@@ -28,7 +29,7 @@ STORE = "store.sqlite"
 REPORT = "report.html"
 BEST = "best"
 CODE = "code"
-OURS = (RECIPE, STORE, REPORT, BEST, CODE, "trials", "prepared")
+OURS = (RECIPE, STORE, REPORT, BEST, CODE, TRIALS, PREPARED)
 
 _NAMED = re.compile(r"(.+\.py):([\w.]+)")
 

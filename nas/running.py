@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nas import caching, runfolder
 from nas.core.errors import NASError, RecipeError, StoreError
 from nas.core.records import Trial, losses
+from nas.core.roles import TRIALS
 from nas.core.values import digits
 from nas.plan import Plan, make_plan
 from nas.recipe import Source, change, parse, read
@@ -291,8 +292,6 @@ class Session:
 
     def _write_inherited(self, run: Run) -> None:
         """Weights of the front's networks where the evaluator has them ready, so that any of them can be exported."""
-        from nas.engine.weights import TRIALS
-
         inherit = getattr(self.plan.evaluator, "inherit", None)
         for trial in run.front if inherit is not None else ():
             if run.weights_of(trial) is None:

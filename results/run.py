@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas.core.errors import ShapeError, StoreError
 from nas.core.profile import InputSpec
 from nas.core.records import Objective, Trial
+from nas.core.roles import TRIALS, WEIGHTS
 from results.front import Front
 from results.rows import Row
 from results.store import SqlStore
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from results.export import Examples, Exported
     from results.savings import Savings
     from results.taking import Taking
-
-WEIGHTS = "weights.safetensors"
-"""Name of a trial's weights, in `trials/ID` of a run's folder."""
 
 REPORT = "report.html"
 """Name of the report in a run's folder."""
@@ -180,7 +178,7 @@ class Run:
         return self._file(Path(trial.origin), other.id) if _same_network(trial, other) else None
 
     def _file(self, folder: Path | None, id_: int) -> Path | None:
-        path = folder / "trials" / str(id_) / WEIGHTS if folder is not None else None
+        path = folder / TRIALS / str(id_) / WEIGHTS if folder is not None else None
         return path if path is not None and path.is_file() else None
 
     def weights(self, trial: Trial) -> dict[str, Tensor] | None:

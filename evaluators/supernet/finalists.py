@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from evaluators.supernet.evaluator import WAYS
 from evaluators.training.run import run
-from evaluators.training.weights import NAME
 from nas.core.records import Budget, Candidate, Measurement
+from nas.core.roles import WEIGHTS
 
 if TYPE_CHECKING:
     from evaluators.supernet.trained import TrainedSupernet
@@ -48,7 +48,7 @@ def measure_finalist(
         found["scratch"] = run(settings, graph, budget, seed, room and room / "scratch", "finalist", report)
         best = max((way for way in found if way != "inherited"), key=lambda way: found[way].metrics["val_accuracy"])
         if folder is not None and room is not None:
-            shutil.move(room / best / NAME, folder / NAME)
+            shutil.move(room / best / WEIGHTS, folder / WEIGHTS)
     announced = {metric.name for metric in evaluator.metrics()}
     metrics = {name: value for name, value in found[best].metrics.items() if name in announced}
     for way in WAYS:

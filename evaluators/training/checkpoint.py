@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from evaluators.training import weights
 from nas.core.errors import EvaluationError
 from nas.core.records import Budget
+from nas.core.roles import WEIGHTS
 
 NAME = "checkpoint.safetensors"
 VERSION = "1"
@@ -114,7 +115,7 @@ def read(folder: Path, facts: Mapping[str, str], spent: Budget | None = None) ->
 
     Raises: CheckpointError when it is not there, damaged, of another budget, or made by something else.
     """
-    for name in (NAME, weights.NAME):
+    for name in (NAME, WEIGHTS):
         if not (folder / name).is_file():
             raise CheckpointError(f"there is no {name} in {folder}")
     try:
@@ -125,7 +126,7 @@ def read(folder: Path, facts: Mapping[str, str], spent: Budget | None = None) ->
                 raise CheckpointError(MADE_BY[name].format(there=header[name], here=here))
         if spent is not None and header["budget"] != str(spent):
             raise CheckpointError(f"it is of {header['budget']}, not of {spent}")
-        tensors, reported = load_file(folder / NAME), load_file(folder / weights.NAME)
+        tensors, reported = load_file(folder / NAME), load_file(folder / WEIGHTS)
         if _digest(tensors, reported) != header["digest"]:
             raise CheckpointError("its tensors are not those that were written")
         return Checkpoint(

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-NAME = "weights.safetensors"
+from nas.core.roles import WEIGHTS
 
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:
@@ -21,7 +21,7 @@ def snapshot(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def write(state: Mapping[str, Tensor], folder: Path, facts: Mapping[str, str], name: str = NAME) -> Path:
+def write(state: Mapping[str, Tensor], folder: Path, facts: Mapping[str, str], name: str = WEIGHTS) -> Path:
     """Write a state to a file of `folder`, with `facts` in its header. A reader never sees half a file."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{name}.{os.getpid()}"

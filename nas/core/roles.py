@@ -60,6 +60,15 @@ class Evaluator(Protocol):
         """A text that changes whenever the numbers would: data, recipe, versions that matter."""
 
 
+TRIALS = "trials"
+"""The folder of a run that has a folder for each trial that left files."""
+
+PREPARED = "prepared"
+"""The folder of a run in which an evaluator keeps what it got ready."""
+
+WEIGHTS = "weights.safetensors"
+"""The file of a trial's folder that holds the weights of its network, by the names of the network's state."""
+
 CHECKPOINT = "checkpoint.*"
 """Names of the files that an evaluator leaves so that a later evaluation can go on from there."""
 

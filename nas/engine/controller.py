@@ -8,135 +8,29 @@ the same loop again, and what the store already holds is told instead of being e
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
-from nas.core.errors import RecipeError, StoreError, nearest
-from nas.core.records import (
-    KEYING,
-    Budget,
-    Candidate,
-    Constraint,
-    Measurement,
-    Objective,
-    Status,
-    Trial,
-    losses,
-)
-from nas.core.roles import PREPARATION, Cache, Done, Evaluator, Executor, Job, Store, Strategy
+from nas.core.errors import StoreError
+from nas.core.records import Candidate, Measurement, Status, Trial, losses
+from nas.core.roles import PREPARATION, PREPARED, Done, Job
 from nas.core.seeds import derive
 from nas.engine.asking import Asking, short
-from nas.engine.checks import MOST, whole
-from nas.engine.feasibility import Cost, Feasibility, verdict
-from nas.engine.finalists import Again, Final, Finals, check_start
+from nas.engine.clock import Clock
+from nas.engine.feasibility import Feasibility, verdict
+from nas.engine.finalists import Again, Final, Finals
 from nas.engine.identity import Identity
 from nas.engine.interrupts import Interrupts
-from nas.engine.reuse import Classes, Flight, Reuse, Told
-from nas.engine.weights import KEEP, Weights
+from nas.engine.outcome import Event, Outcome
+from nas.engine.reuse import Classes, Flight, Told
+from nas.engine.settings import Settings
+from nas.engine.weights import Weights
+
+__all__ = ["Controller", "Event", "Outcome"]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a search came to. The counts are of search trials of all sessions, finalists not among them.
-
-    complete: trials with a measurement that counts; `cached` of the trials took theirs from an equal one.
-    seconds: wall time of all sessions.
-    stop_reason: 'trials', 'hours', 'failures' (too many), 'exhausted' (nothing left to propose), 'interrupted', or ''
-        while the search is running.
-    """
-
-    trials: int = 0
-    complete: int = 0
-    cached: int = 0
-    infeasible: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    stop_reason: str = ""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something to show: a search trial ended ('trial') or was read back ('replay'), or a finalist did ('finalist').
-
-    Trials come in the order in which they end. outcome: the counts of those that were told, so far.
-    """
-
-    kind: str
-    trial: Trial
-    outcome: Outcome
-
-
-@dataclass(kw_only=True)
-class Controller:
-    """A search, ready to run.
-
-    space: its fingerprint is noted, so that a run is not resumed with another space.
-    budget: of one evaluation.
-    trials: how many trials to ask for at most.
-    hours: no trial is asked for after this wall time, summed over all sessions; those in work are finished.
-    max_failures: how many FAILED trials end the search.
-    finalists: (how many of the best trials to evaluate again, with which budget, from 'scratch' or a 'checkpoint'),
-        after the search.
-    folder: the run's folder, for evaluators that write files.
-    cost: cost metrics of a candidate before it is evaluated; merged into every measurement.
-    memory_bytes: candidates whose `train_memory_bytes` exceed it are INFEASIBLE.
-    keep: 'front' deletes the weights of trials that are dominated (by `top` networks, where finalists start at a
-        checkpoint), 'all' keeps them.
-    reuse: when a candidate counts as known; None evaluates every proposal. By function needs `space`.
-    cache: measurements that are shared with other runs.
-    on_event: is told of progress. on_prepare: is told how far the evaluator is that is got ready before the search.
-    on_remark: is told, in a line, of what goes wrong beside the search.
-    """
-
-    strategy: Strategy
-    evaluator: Evaluator
-    store: Store
-    executor: Executor
-    objectives: Sequence[Objective]
-    budget: Budget
-    trials: int
-    constraints: Sequence[Constraint] = ()
-    space: Any = None
-    hours: float | None = None
-    max_failures: int = 10
-    finalists: tuple[int, Budget] | tuple[int, Budget, str] | None = None
-    seed: int = 0
-    folder: Path | None = None
-    cost: Cost | None = None
-    memory_bytes: int | None = None
-    keep: str = "front"
-    reuse: Reuse | None = field(default_factory=Reuse)
-    cache: Cache | None = None
-    on_event: Callable[[Event], None] | None = None
-    on_prepare: Callable[[Mapping[str, float]], None] | None = None
-    on_remark: Callable[[str], None] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.objectives:
-            raise RecipeError("objectives: none is given; expected at least one, as in {'val_accuracy': 'max'}")
-        for name, value, least in (
-            ("trials", self.trials, 1),
-            ("max_failures", self.max_failures, 1),
-            ("executor.lookahead", self.executor.lookahead, 1),
-            ("finalists", self.finalists[0] if self.finalists else 1, 1),
-        ):
-            expected = whole(value, least, MOST if name == "executor.lookahead" else _ENDLESS)
-            if expected:
-                raise RecipeError(f"{name} is {value!r}; {expected}")
-        if self.finalists is not None:
-            check_start(Again(*self.finalists).start, self.evaluator)
-        if self.keep not in KEEP:
-            raise RecipeError(f"keep is {self.keep!r}; {nearest(self.keep, KEEP)}")
-        if self.hours is not None and not self.hours > 0:
-            raise RecipeError(f"hours is {self.hours!r}; expected a number above 0, or none for no limit")
-        files = getattr(self.evaluator, "writes_files", False) or getattr(self.evaluator, "prepares", False)
-        if files and self.folder is None:
-            raise RecipeError(f"evaluator {type(self.evaluator).__name__} writes files; give the controller a folder")
-        if self.reuse is not None and self.reuse.functional and self.space is None:
-            raise RecipeError("reuse by function needs the space, which says what networks take; give it")
+class Controller(Settings):
+    """A search, ready to run; `Settings` has its fields."""
 
     def run(self) -> Outcome:
         """Search until a limit is reached or somebody interrupts.
@@ -162,7 +56,7 @@ class Controller:
     def _prepare(self) -> None:
         """Let the evaluator get ready, where it asks for it: before it is sent to workers, and anew on resume."""
         if getattr(self.evaluator, "prepares", False):
-            assert self.folder is not None  # checked above
+            assert self.folder is not None  # Settings checks it
             self.evaluator.prepare(  # type: ignore[attr-defined]
                 self.folder / PREPARED, derive(self.seed, "prepare"), self.on_prepare
             )
@@ -172,15 +66,11 @@ class Controller:
                     self.on_remark(text)
 
 
-PREPARED = "prepared"
-"""Where, in a run's folder, an evaluator keeps what it got ready."""
-
-
 @dataclass
 class _Session:
     """One process's share of a run: what is in work, what is known, what was told."""
 
-    plan: Controller
+    plan: Settings
     interrupts: Interrupts
     flying: dict[int, Flight] = field(default_factory=dict)
     ended: dict[int, Trial] = field(default_factory=dict)
@@ -188,21 +78,18 @@ class _Session:
     points: set[tuple[tuple[float, ...], str]] = field(default_factory=set)
     told: int = 0
     next_id: int = 0
-    outcome: Outcome = Outcome()
+    outcome: Outcome = field(default_factory=Outcome)
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self.began = time.monotonic()
+        self.identity = Identity(plan.space.inputs if plan.reuse is not None and plan.reuse.functional else None)
         facts = plan.store.facts()
+        self.clock = Clock(plan.store, facts, self.identity.seconds)
         if plan.space is not None:
             self._check_space(facts.get("space"), plan.space.fingerprint())
-        self.seconds_before = float(facts.get("seconds", 0.0))
-        self.keying_before: Mapping[str, float] = facts.get(KEYING, {})
-        self.noted = self.began
         self.asking = Asking(plan.strategy, plan.space)
         self.recorded = {trial.id: trial for trial in plan.store.trials("search")}
         self.final = {trial.id: trial for trial in plan.store.trials("finalist")}
-        self.identity = Identity(plan.space.inputs if plan.reuse is not None and plan.reuse.functional else None)
         self.feasibility = Feasibility(plan.cost, plan.constraints, plan.memory_bytes, self.identity)
         self.wanted = [o.name for o in plan.objectives] + [c.name for c in plan.constraints]
         self.classes = Classes(
@@ -264,7 +151,7 @@ class _Session:
             return "trials"
         if self.outcome.failed >= plan.max_failures:
             return "failures"
-        if plan.hours is not None and not self.recorded and self._seconds() >= plan.hours * 3600:
+        if plan.hours is not None and not self.recorded and self.clock.seconds >= plan.hours * 3600:
             return "hours"
         return ""
 
@@ -389,7 +276,7 @@ class _Session:
     def _record(self, flight: Flight, trial: Trial) -> None:
         with self.interrupts.shield():
             self.plan.store.add(trial)
-            self._note_seconds(every=5.0)
+            self.clock.tick()
         if trial.stage == "search":
             self._remember(trial)
             self.ended[flight.number] = trial
@@ -421,28 +308,13 @@ class _Session:
 
     def _show(self, kind: str, trial: Trial) -> None:
         if self.plan.on_event is not None:
-            self.plan.on_event(Event(kind, trial, replace(self.outcome, seconds=self._seconds())))
-
-    def _seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.began
-
-    def _note_seconds(self, every: float) -> None:
-        """Write the time down now and then, so that a killed session's time counts too."""
-        now = time.monotonic()
-        if now - self.noted >= every:
-            self._note_times()
-            self.noted = now
-
-    def _note_times(self) -> None:
-        self.plan.store.note("seconds", self._seconds())
-        spent = self.identity.seconds
-        self.plan.store.note(KEYING, {kind: self.keying_before.get(kind, 0.0) + s for kind, s in spent.items()})
+            self.plan.on_event(Event(kind, trial, replace(self.outcome, seconds=self.clock.seconds)))
 
     def end(self, reason: str) -> Outcome:
         """Write down how the session ended."""
-        self.outcome = replace(self.outcome, seconds=self._seconds(), stop_reason=reason)
+        self.outcome = replace(self.outcome, seconds=self.clock.seconds, stop_reason=reason)
         with self.interrupts.shield():
-            self._note_times()
+            self.clock.note()
             self.plan.store.note("stop_reason", reason)
         return self.outcome
 
@@ -463,7 +335,3 @@ _CHANGED = (
     "the space, the strategy, its fields, the seed or the code differ from those that made this run: resume with the "
     "same ones, or search in a new folder"
 )
-
-
-_ENDLESS = 10**12
-"""More trials than any search has."""

@@ -14,11 +14,11 @@ from typing import Literal, NamedTuple, get_args
 from nas.core.errors import RecipeError, nearest
 from nas.core.keys import evaluation_key
 from nas.core.records import Budget, Objective, Status, Trial, losses
-from nas.core.roles import FROM_SCRATCH, Evaluator
+from nas.core.roles import FROM_SCRATCH, TRIALS, Evaluator
 from nas.engine import faults
 from nas.engine.pareto import by_front
 from nas.engine.reuse import Flight
-from nas.engine.weights import TRIALS, Weights, has_checkpoint
+from nas.engine.weights import Weights, has_checkpoint
 
 Start = Literal["scratch", "checkpoint"]
 STARTS: tuple[str, ...] = get_args(Start)

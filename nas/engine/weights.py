@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nas.core.roles import CHECKPOINT
+from nas.core.roles import CHECKPOINT, TRIALS, WEIGHTS
 
-TRIALS = "trials"
-"""The folder of a run that has a folder for each trial that left files."""
-WEIGHTS = "weights.safetensors"
 KEEP = ("front", "all")
 """What may be kept: the weights of the front, or all."""
 

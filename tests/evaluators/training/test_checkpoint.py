@@ -15,10 +15,9 @@ from safetensors.torch import load_file, save_file
 from evaluators.train import Train
 from evaluators.training.checkpoint import NAME
 from evaluators.training.loop import Clock, rate
-from evaluators.training.weights import NAME as WEIGHTS
 from nas.core.graph import Node, chain
 from nas.core.records import Budget, Candidate, Measurement
-from nas.core.roles import FROM_SCRATCH
+from nas.core.roles import FROM_SCRATCH, WEIGHTS
 from tests.evaluators.networks import candidate, linear, small
 
 STEADY = {"device": "cpu", "schedule": "constant", "warm_up": 0.0}
