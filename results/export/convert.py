@@ -191,7 +191,10 @@ def load_source(folder: Path) -> ModuleType:
 def run(job: dict[str, Any]) -> dict[str, Any]:
     """One folder: format → None, or what was refused."""
     folder = Path(job["folder"])
-    network = load_source(folder).load()
+    try:
+        network = load_source(folder).load()
+    except Exception:  # a source that does not load is for `reload.py` to tell, with its line
+        return dict.fromkeys(job["formats"])
     given = [value for _, value in sorted(load_file(job["inputs"]).items())]
     operands = [torch.cat([value] * EXAMPLES)[: max(2, min(EXAMPLES, len(value)))].clone() for value in given]
     try:

@@ -22,7 +22,7 @@ from nas.core.graph import Graph
 from nas.core.language import op, seq
 from nas.core.space import Space, image
 from results.export import Examples, Exported, Proof, convert, export, folder, proof, read
-from results.export.draft import OURS, Draft, converted, settled, write
+from results.export.draft import OURS, Draft, converted, prove, settled, write
 from results.export.formats import DATA, TOLERANCES, accepted, chosen, lacking
 from results.export.refused import address
 from tests.results.export.mine import layers, unexportable
@@ -207,9 +207,27 @@ def test_a_branch_on_values_is_named_with_its_line(tmp_path: Path) -> None:
     assert "depends on the values of a tensor, in `if x.is_meta or x.mean() > 0:" in why
     assert "torch.where" in why
     assert "\n" not in why
-    with pytest.raises(ExportError, match=r"model\.pt2: torch\.export cannot express stage/1st-own"):
-        export(graph, inputs, None, tmp_path / "other", {}, formats=["pt2"])
-    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_what_was_asked_for_by_name_and_cannot_be_expressed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"path": "stage._1st_own", "module": "Branching", "kind": "values", "why": "so", "code": "",
+             "exporter": "torch.export"}  # fmt: skip
+    monkeypatch.setattr(proof.Fresh, "answers", lambda self, jobs, mark: [{"pt2": found}])
+    graph, inputs = _own(unexportable.Branching)
+    with pytest.raises(
+        ExportError, match=r"^model\.pt2: torch\.export cannot express stage/1st-own \(class Branching\): so"
+    ):
+        export(graph, inputs, None, tmp_path / "net", {}, formats=["pt2"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_does_not_load_is_told_with_its_line(tmp_path: Path) -> None:
+    draft = replace(write(GRAPH, dict(SPACE.inputs), None, tmp_path, {}), formats=("pt2",))
+    (tmp_path / "model.py").write_text((tmp_path / "model.py").read_text().replace("nn.ReLU()", "nn.RELU()"))
+    with pytest.raises(ExportError, match=r"the reloaded network does not run .*RELU.*\(model\.py, line \d+\)"):
+        prove([draft])
 
 
 class Paired(nn.Module):
