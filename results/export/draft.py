@@ -157,7 +157,8 @@ def write(
 
         fused = fuse(root, state, norms=fold_norms, branches=merge_branches)
         root, state, notes = fused.root, fused.state, fused.notes
-        words = f"{fused.norms} batch norms folded, {fused.branches} branches merged"
+        counts = ((fused.norms, "batch norm", "folded"), (fused.branches, "branch", "merged"))
+        words = ", ".join(_counted(*each) for each in counts if each[0]) or "nothing could be"
         architecture = replace(architecture, about={**about, "fused": words})
     source = source_of(root, introduction(architecture))
     operands = proof.examples(inputs) if given is None else _operands(given, inputs)
@@ -166,6 +167,14 @@ def write(
     (place / WEIGHTS).write_bytes(save(state))
     alone = not source.kept
     return Draft(architecture, claim, root, (*source.kept, *notes), alone, fused=fold_norms or merge_branches)
+
+
+def _counted(count: int, what: str, done: str) -> str:
+    """
+    >>> _counted(1, "batch norm", "folded"), _counted(3, "branch", "merged")
+    ('1 batch norm folded', '3 branches merged')
+    """
+    return f"{count} {what}{'' if count == 1 else 'es' if what.endswith('ch') else 's'} {done}"
 
 
 def prove(drafts: Sequence[Draft]) -> list[Exported]:

@@ -135,7 +135,7 @@ def test_fused_layers_are_proved_too(tmp_path: Path) -> None:
     weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
     made = export(GRAPH, SPACE.inputs, weights, tmp_path / "net", {}, formats="none", fold_norms=True)
     assert "BatchNorm" not in (made.folder / "model.py").read_text()
-    assert "1 batch norms folded, 0 branches merged" in (made.folder / "model.py").read_text()
+    assert "Fused:   1 batch norm folded; the cost is that before it" in (made.folder / "model.py").read_text()
     assert [(each.form, each.tolerance) for each in made.proofs] == [("source", 1e-4)]
     assert 0 < made.max_abs_difference < 1e-5
     assert accepted("source") == 0.0
