@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from nas.core.errors import ExportError, RecipeError, told
 from nas.core.imports import load_object
 from nas.core.profile import InputSpec
-from nas.runfolder import BEST, STORE
+from nas.core.roles import STORE
+from nas.runfolder import BEST
 
 if TYPE_CHECKING:
     from torch import nn

@@ -21,12 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import RecipeError, StoreError, nearest
-from nas.core.roles import PREPARED, TRIALS
+from nas.core.roles import PREPARED, REPORT, STORE, TRIALS
 from nas.recipe import Source, read, write_yaml
 
 RECIPE = "recipe.yaml"
-STORE = "store.sqlite"
-REPORT = "report.html"
 BEST = "best"
 CODE = "code"
 OURS = (RECIPE, STORE, REPORT, BEST, CODE, TRIALS, PREPARED)
@@ -104,7 +102,7 @@ def find(folder: str | Path) -> Path:
         return path
     home = path.parent if path.parent.is_dir() else Path()
     runs = [p.name if home == Path() else str(home / p.name) for p in home.iterdir() if (p / STORE).is_file()]
-    what = "is no run: it has no store.sqlite" if path.is_dir() else "is no folder"
+    what = f"is no run: it has no {STORE}" if path.is_dir() else "is no folder"
     raise StoreError(
         f"{path} {what}; {nearest(str(path), runs) if runs else 'expected the folder that a search wrote'}"
     )

@@ -19,15 +19,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import StaticPool
 
 from nas.core.errors import StoreError
+from nas.core.roles import STORE
 
 SCHEMA = 2
 """Version of the tables below; a database says in `espalier_schema` which one it has."""
 
 ADDED = {2: ("hit", "origin")}
 """Version → columns of `trials` that it added: an older database is read without them, and gets them when written."""
-
-FILE = "store.sqlite"
-"""Name of the database in a run's folder."""
 
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
 
@@ -104,7 +102,7 @@ def locate(where: str | os.PathLike[str]) -> tuple[sa.URL, Path | None]:
     if "://" not in text:
         path = Path(text)
         try:
-            path = path if path.is_file() or path.suffix in SUFFIXES else path / FILE
+            path = path if path.is_file() or path.suffix in SUFFIXES else path / STORE
         except OSError as error:
             raise StoreError(
                 f"store {text[:80]!r} cannot be looked for: {error.strerror}; give another path"
@@ -115,7 +113,7 @@ def locate(where: str | os.PathLike[str]) -> tuple[sa.URL, Path | None]:
         url.get_dialect()
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(
-            f"store {text!r} is no database URL ({error}); expected a folder, a file such as 'run/{FILE}', or a URL "
+            f"store {text!r} is no database URL ({error}); expected a folder, a file such as 'run/{STORE}', or a URL "
             "such as 'postgresql+psycopg://user@host/name'"
         ) from error
     named = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from results.savings import Savings
     from results.taking import Taking
 
-REPORT = "report.html"
-"""Name of the report in a run's folder."""
-
 
 class Run:
     """A run that has ended or is still going; looking changes nothing, and always sees what is there by then.

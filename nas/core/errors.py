@@ -78,16 +78,21 @@ def nearest(value: object, names: Iterable[object]) -> str:
     return f"{start}legal: {shown}" if legal else "there is no name to choose from"
 
 
+def message_of(error: BaseException) -> str:
+    """An exception's message in one line; a message that cannot be made does not hide the exception itself."""
+    try:
+        return " ".join(str(error).split())
+    except Exception as other:
+        return f"(its message cannot be shown: __str__ raises {type(other).__name__})"
+
+
 def told(error: BaseException) -> str:
     """What another's code raised, in one line, whatever its text is.
 
     >>> told(ValueError("a\\nb")), told(SystemExit(0))
     ('ValueError: a b', 'it called sys.exit(0) or exit(), which would end this program; take that call out')
     """
-    try:
-        text = " ".join(str(error).split())
-    except Exception as other:  # a text that cannot be made must not hide the error itself
-        text = f"(its text cannot be shown: {type(other).__name__} in its __str__)"
+    text = message_of(error)
     if isinstance(error, SystemExit):
         return f"it called sys.exit({text}) or exit(), which would end this program; take that call out"
     return f"{type(error).__name__}: {text}".removesuffix(": ")

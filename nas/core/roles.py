@@ -60,6 +60,12 @@ class Evaluator(Protocol):
         """A text that changes whenever the numbers would: data, recipe, versions that matter."""
 
 
+STORE = "store.sqlite"
+"""The file of a run's folder that is the database of its trials and facts."""
+
+REPORT = "report.html"
+"""The file of a run's folder that is its report."""
+
 TRIALS = "trials"
 """The folder of a run that has a folder for each trial that left files."""
 

@@ -7,13 +7,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from nas.core.errors import NASError
+from nas.core.errors import NASError, message_of
 from nas.core.imports import spell_object
 
 
 def one_line(error: BaseException) -> str:
     """An exception as a reason: its message, with its type where the engine did not raise it on purpose."""
-    text = " ".join(_text(error).split())
+    text = message_of(error)
     if isinstance(error, NASError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -54,10 +54,3 @@ def shown(value: object) -> str:
     except Exception as error:
         text = f"something whose repr raises {type(error).__name__}"
     return f"{text if len(text) <= 80 else text[:80] + '…'}, {'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as other:
-        return f"(its message cannot be shown: __str__ raises {type(other).__name__})"

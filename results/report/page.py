@@ -11,9 +11,10 @@ import jinja2
 from markupsafe import Markup
 
 from nas.core.errors import StoreError
+from nas.core.roles import REPORT
 from results.drawing import STYLE
 from results.report.gather import gather
-from results.run import REPORT, Run
+from results.run import Run
 from results.store import SqlStore
 
 SHEETS = ("page.css", "front.css")
