@@ -31,7 +31,7 @@ function showPanel(network, left, top) {
     drawn.setAttribute("aria-hidden", "true");
     panel.append(make("div", { class: "thumb" }, drawn));
   }
-  panel.append(decisionList(network.decisions(), drawn ? SHORT : 2 * SHORT));
+  panel.append(decisionList(network.decisions(), drawn ? SHORT : SHORT + 6));
   panel.hidden = false;
   const box = panel.getBoundingClientRect(), gap = 18;
   const x = left + gap + box.width <= innerWidth ? left + gap : Math.max(left - gap - box.width, 4);

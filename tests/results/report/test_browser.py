@@ -361,6 +361,12 @@ def test_a_narrow_window_does_not_scroll_sideways(browser: Any, report: Path) ->
             .map((each) => each.outerHTML.slice(0, 80))"""
         )
         assert outside == []
+        overlapping = tab.evaluate(
+            """[...document.querySelectorAll("#front-table .badge")].map((badge) => [badge, badge.closest("td")])
+            .filter(([badge, cell]) => badge.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1)
+            .map(([badge]) => badge.innerText)"""
+        )
+        assert overlapping == []
 
 
 def test_motion_is_left_out_where_it_is_not_wanted(browser: Any, report: Path) -> None:
