@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from evaluators.supernet.threads import threads
 from evaluators.supernet.trained import Subnet
 from nas.core.build import build
 from nas.core.records import Candidate
+from nas.core.threads import threads
 
 if TYPE_CHECKING:
     from evaluators.supernet.trained import TrainedSupernet

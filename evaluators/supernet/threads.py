@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import torch
+from collections.abc import Sequence
 
 from nas.core.profile import profile
 from nas.core.records import Candidate
@@ -21,14 +18,3 @@ def threads_for(space: Space, candidates: Sequence[Candidate], batch: int) -> in
     """Threads for batches of the largest of these candidates; at most one per core. The same on every run."""
     most = max(profile(candidate.graph, space.inputs).macs for candidate in candidates)
     return max(1, min(most * batch // PER_THREAD, os.cpu_count() or 1))
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Run the block on so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -17,7 +17,7 @@ from evaluators.supernet import checkpoint
 from evaluators.supernet.balance import Assignment
 from evaluators.supernet.loop import Training
 from evaluators.supernet.room import check_memory, held, size_bytes
-from evaluators.supernet.threads import threads, threads_for
+from evaluators.supernet.threads import threads_for
 from evaluators.training.batches import Batches
 from evaluators.training.loop import measure
 from evaluators.training.run import check_outputs, part_of
@@ -29,6 +29,7 @@ from nas.core.supernet.extremes import drawn
 from nas.core.supernet.forms import EVALUATING
 from nas.core.supernet.network import Norms, Supernet
 from nas.core.supernet.sharing import Mixture
+from nas.core.threads import threads
 
 if TYPE_CHECKING:
     from evaluators.supernet.evaluator import SupernetEvaluator

@@ -18,6 +18,7 @@ from evaluators.devices import name_of, resolve
 from nas.core.build import build
 from nas.core.graph import Graph
 from nas.core.profile import InputSpec
+from nas.core.threads import threads
 
 if TYPE_CHECKING:
     from evaluators.costs import Bench
@@ -44,11 +45,9 @@ def measure_module(
     inputs: in the order of its arguments. before: bytes on a GPU that are not its own.
     """
     device = resolve(bench.device)
-    threads = torch.get_num_threads()
     notes: dict[str, Any] = {"device": name_of(device), "batch": bench.batch, "torch": torch.__version__}
     found: dict[str, float] = {}
-    torch.set_num_threads(bench.threads)
-    try:
+    with threads(bench.threads):
         batch = tuple(example(spec, bench.batch, device) for spec in inputs.values())
         with torch.inference_mode():
             if "peak_memory_bytes" in names:
@@ -63,8 +62,6 @@ def measure_module(
                     "repeats": len(times),
                     "quartiles_ms": [low, high],
                 }
-    finally:
-        torch.set_num_threads(threads)
     return found, notes
 
 

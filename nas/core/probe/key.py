@@ -28,10 +28,11 @@ from nas.core.probe.running import (
     behaviour,
     same_twice,
 )
-from nas.core.probe.states import one_thread, random_states_kept
+from nas.core.probe.states import random_states_kept
 from nas.core.probe.traced import followed
 from nas.core.profile import InputSpec, profile
 from nas.core.records import Candidate
+from nas.core.threads import threads
 from nas.core.values import digest
 
 VERSION = "f3"
@@ -72,7 +73,7 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
         return found
     if not callable(thing):
         raise ProbeError(f"functional_key of {thing!r}: expected a graph, a candidate, an nn.Module or a function")
-    with torch.inference_mode(False), one_thread(), _users_code(), random_states_kept():
+    with torch.inference_mode(False), threads(1), _users_code(), random_states_kept():
         return _callable_key(thing, inputs, probe)
 
 
@@ -80,7 +81,7 @@ def functional_key(thing: Any, inputs: Mapping[str, InputSpec] | None = None, pr
 def _graph_key(graph: Graph, inputs: tuple[tuple[str, InputSpec], ...], probe: Probe) -> str | ProbeError:
     """The key of a graph, or why it has none; remembered either way."""
     try:
-        with torch.inference_mode(False), one_thread(), random_states_kept():
+        with torch.inference_mode(False), threads(1), random_states_kept():
             return _of_graph(graph, dict(inputs), probe)
     except ProbeError as error:
         return ProbeError(str(error))  # without the traceback, which would keep tensors alive

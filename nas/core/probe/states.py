@@ -1,4 +1,4 @@
-"""Random states and threads: left as they were found."""
+"""Random states: left as they were found."""
 
 from __future__ import annotations
 
@@ -34,17 +34,3 @@ def scramble(seed: int) -> None:
 def states() -> tuple[Any, ...]:
     """All random states, comparable."""
     return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run the block on one thread: on a probe's small maps, waiting for others takes longer than doing the work."""
-    before = torch.get_num_threads()
-    if before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
