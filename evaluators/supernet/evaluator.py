@@ -176,6 +176,13 @@ class SupernetEvaluator(Train):
         return path
 
     @property
+    def gates(self) -> Mapping[str, Any]:
+        """How experts are combined, by layer; {} without experts. Raises EvaluationError before `prepare`."""
+        from evaluators.supernet.experts import combined
+
+        return combined(self.trained.supernet, self.trained.training.watched)
+
+    @property
     def preparation(self) -> Sequence[Mapping[str, float]]:
         """The supernet's training, a row per epoch. Raises EvaluationError before `prepare`."""
         return self.trained.training.curve

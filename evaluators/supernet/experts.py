@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,29 @@ def gates(supernet: Supernet, candidate: Candidate) -> dict[str, Tensor]:
     return {key: alpha if alpha.dim() == 2 else alpha[None] for key, alpha in supernet.gates(candidate).items()}
 
 
+def _by_layer(supernet: Supernet, candidates: Sequence[Candidate]) -> dict[str, list[Tensor]]:
+    """Layer → gates (R, m) of each candidate that has it; {} for weights without experts."""
+    found: dict[str, list[Tensor]] = {}
+    if isinstance(supernet.weights, Mixture) and supernet.weights.experts > 1:
+        for candidate in candidates:
+            for key, alpha in gates(supernet, candidate).items():
+                found.setdefault(key, []).append(alpha.double())
+    return found
+
+
+def combined(supernet: Supernet, candidates: Sequence[Candidate]) -> dict[str, dict[str, Any]]:
+    """What `nas.core.roles.GATES` is to hold. Where rows are routed by themselves, their mean stands for the layer."""
+    table = {}
+    for key, found in _by_layer(supernet, candidates).items():
+        each = torch.stack([alpha.mean(0) for alpha in found])
+        table[key.partition(":")[0]] = {
+            "networks": len(each),
+            "mean": each.mean(0).tolist(),
+            "spread": each.std(0, correction=0).tolist(),
+        }
+    return table
+
+
 @torch.no_grad()
 def diagnostics(supernet: Supernet, candidates: Sequence[Candidate]) -> dict[str, float]:
     """Whether a mixture mixes, over a fixed set of candidates; {} for weights without experts.
@@ -53,12 +77,9 @@ def diagnostics(supernet: Supernet, candidates: Sequence[Candidate]) -> dict[str
     gate_variance: of a gate across the candidates that have the layer: 0 where routers do not look at them.
     expert_cosine: between two experts of a weight: 1 where they have not separated.
     """
-    if not isinstance(supernet.weights, Mixture) or supernet.weights.experts < 2:
+    by_layer = _by_layer(supernet, candidates)
+    if not by_layer:
         return {}
-    by_layer: dict[str, list[Tensor]] = {}
-    for candidate in candidates:
-        for key, alpha in gates(supernet, candidate).items():
-            by_layer.setdefault(key, []).append(alpha.double())
     entropies, variances = [], []
     for found in by_layer.values():
         entropies += [(torch.special.entr(alpha).sum(1).mean() / math.log(alpha.shape[1])) for alpha in found]

@@ -40,11 +40,6 @@ def compared(trained: TrainedSupernet, candidate: Candidate) -> tuple[dict[str, 
         "max_abs_difference": max(gaps),
         "max_rel_difference": max(gap / size if size else gap for gap, size in zip(gaps, sizes, strict=True)),
     }
-    gates = {place: gate.double() for place, gate in supernet.gates(candidate, which).items()}
-    if gates:  # of each row, where they are by neuron: their mean
-        known["gates"] = {
-            place: (gate.mean(0) if gate.ndim > 1 else gate).round(decimals=4).tolist() for place, gate in gates.items()
-        }
     return state, known
 
 

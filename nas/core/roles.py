@@ -47,7 +47,7 @@ class Evaluator(Protocol):
     keeps what it makes in `folder` (a Path) and tells how far it is by calling `report` (or None) with a mapping of
     numbers such as `epoch` and `epochs`; `preparation`, the rows that it told at the end of each epoch of that, from
     the first on; `inherit(candidate, folder)`, which writes `weights.safetensors` of a candidate whose weights are
-    ready without training, and beside it `INHERITED`.
+    ready without training, and beside it `INHERITED`; `gates`, what `GATES` is to hold, where there is such.
     """
 
     def evaluate(self, candidate: Candidate, budget: Budget, seed: int) -> Measurement:
@@ -85,10 +85,13 @@ FROM_SCRATCH = "from_scratch"
 PREPARATION = "preparation"
 """The fact of a run that holds the rows of an evaluator's `preparation`."""
 
+GATES = "gates"
+"""The fact of a run that says how experts are combined: place of a layer → `networks` that were looked at, and over
+these the `mean` and the `spread` (standard deviation) of each expert's gate."""
+
 INHERITED = "inherited.json"
 """What is known of inherited weights: on how many `examples` their network was compared with what it was taken out of,
-`max_abs_difference` and `max_rel_difference` (to the largest output) of that, and `gates`, place → weight of each
-expert, where there are any."""
+and `max_abs_difference` and `max_rel_difference` (to the largest output) of that."""
 
 
 @dataclass(frozen=True)

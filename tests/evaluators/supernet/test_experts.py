@@ -1,9 +1,11 @@
 """Averaging of experts (section G5 of the note) and the numbers that say whether experts and gates came to differ."""
 
+import random
+
 import pytest
 import torch
 
-from evaluators.supernet.experts import diagnostics, expert_tensors, gates, share
+from evaluators.supernet.experts import combined, diagnostics, expert_tensors, gates, share
 from nas.core.errors import RecipeError
 from nas.core.supernet.network import Supernet
 from nas.core.supernet.sharing import Elastic, Mixture
@@ -98,3 +100,19 @@ def test_the_cosine_tells_copies_from_strangers():
     assert diagnostics(supernet(3, start="copies", noise=0.01), candidates)["expert_cosine"] > 0.99
     assert abs(diagnostics(supernet(3), candidates)["expert_cosine"]) < 0.3
     assert diagnostics(Supernet(plain_space()), candidates) == {}
+
+
+@pytest.mark.parametrize(("given", "moves"), [({}, True), ({"router_input": "constant"}, False)])
+def test_the_table_of_gates_has_a_row_for_each_layer(given, moves):
+    made = supernet(3, **given)
+    space = made.space
+    candidates = [space.sample(random.Random(seed)) for seed in range(12)]
+    table = combined(made, candidates)
+    assert table
+    for place, row in table.items():
+        assert ":" not in place
+        assert 1 <= row["networks"] <= 12
+        assert sum(row["mean"]) == pytest.approx(1.0)
+        assert len(row["mean"]) == len(row["spread"]) == 3
+    assert any(max(row["spread"]) > 1e-6 for row in table.values()) is moves
+    assert combined(Supernet(plain_space()), []) == {}
