@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ ROOF_LEAVES_OUT = ("nas.cli", "nas.testing")
 """What the files at the roof's top (`nas/recipe.py`, …) do not import: commands come after recipes."""
 
 
+@cache
 def files() -> list[Path]:
     return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -87,6 +90,28 @@ def test_imports_only_go_down(path: Path) -> None:
 )
 def test_what_counts_as_wrong(module: str, imported: str, expected: bool) -> None:
     assert wrong(module, imported) is expected
+
+
+def imported_files(path: Path, anywhere: bool) -> set[str]:
+    """Modules of the house that a file imports: at its top, or anywhere in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    known = {module_of(file) for file in files()}
+    found = {
+        next((name for name in (imported, imported.rpartition(".")[0]) if name in known), "")
+        for _, imported in imports(tree if anywhere else top)
+    }
+    return found - {"", module_of(path)}
+
+
+@pytest.mark.parametrize(("packages", "anywhere"), [(PACKAGES, False), (("nas",), True)], ids=["at the top", "nas"])
+def test_no_files_import_one_another_in_a_circle(packages: tuple[str, ...], anywhere: bool) -> None:
+    mine = [path for path in files() if module_of(path).split(".")[0] in packages]
+    imported = {module_of(path): imported_files(path, anywhere) for path in mine}
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 HEAVY = {
