@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from nas.core.errors import StoreError
 from nas.core.records import Candidate, Measurement, Status, Trial, losses
-from nas.core.roles import PREPARATION, PREPARED, Done, Job
+from nas.core.roles import GATES, PREPARATION, PREPARED, Done, Job
 from nas.core.seeds import derive
 from nas.engine.asking import Asking, short
 from nas.engine.clock import Clock
@@ -61,6 +61,7 @@ class Controller(Settings):
                 self.folder / PREPARED, derive(self.seed, "prepare"), self.on_prepare
             )
             self.store.note(PREPARATION, [dict(row) for row in getattr(self.evaluator, "preparation", ())])
+            self.store.note(GATES, getattr(self.evaluator, "gates", {}))
             for text in getattr(self.evaluator, "warnings", ()):
                 if self.on_remark is not None:
                     self.on_remark(text)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas.core.records import Objective, Trial
-from nas.core.roles import PREPARATION
+from nas.core.roles import GATES, PREPARATION
 from results.units import label, written
 
 INHERITED, SCRATCH = "_inherited", "_scratch"
@@ -32,6 +32,10 @@ POINTS = 400
 """Most points of a curve."""
 
 
+MOST = 24
+"""Most layers in the table of gates."""
+
+
 def supernet_of(
     facts: Mapping[str, Any], finalists: Mapping[int, Trial], objectives: Sequence[Objective]
 ) -> dict[str, Any] | None:
@@ -42,11 +46,33 @@ def supernet_of(
     Returns: "curves", each with "title", "x" (epochs) and "y"; and "ranks", None before two finalists have both
         numbers, else "metric", "tau" (None where one side is all ties), "n", "text" and "rows", one per finalist, the
         best inherited value first: "trial", "inherited", "scratch" (texts) and their ranks, 1 being the best and ties
-        sharing a mean.
+        sharing a mean; and "gates", rows of "place", "networks" and "experts", each with "percent" and "text", of the
+        MOST layers whose gates are the least even.
     """
     curves = _curves(facts.get(PREPARATION) or ())
     ranks = _ranks([trial for trial in finalists.values() if trial.complete], objectives)
-    return {"curves": curves, "ranks": ranks} if curves or ranks else None
+    gates = _gates(facts.get(GATES) or {})
+    return {"curves": curves, "ranks": ranks, "gates": gates} if curves or ranks else None
+
+
+def _gates(table: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    uneven = sorted(table, key=lambda place: -max(table[place]["mean"]))[:MOST]
+    return [
+        {
+            "place": place,
+            "networks": table[place]["networks"],
+            "experts": [
+                {
+                    "percent": round(100 * mean),
+                    "text": f"{100 * mean:.0f}" + (f" ± {100 * spread:.0f}" if moves else ""),
+                }
+                for mean, spread in zip(table[place]["mean"], table[place]["spread"], strict=True)
+                for moves in [table[place]["networks"] > 1]
+            ],
+        }
+        for place in table
+        if place in uneven
+    ]
 
 
 def _curves(rows: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:

@@ -88,3 +88,15 @@ def test_curves_over_epochs_are_those_that_were_noted() -> None:
     assert len(loss["x"]) == len(loss["y"]) == POINTS
     assert (loss["x"][0], loss["x"][-1], loss["y"][-1]) == (1, 900, 1 / 900)
     assert (entropy["x"], entropy["y"]) == ([900], [0.5])
+
+
+def test_gates_are_told_layer_by_layer_the_least_even_ones_where_there_are_many():
+    def row(top: float) -> dict:
+        return {"networks": 3, "mean": [top, 1 - top], "spread": [0.02, 0.0]}
+
+    table = {f"layer{number}": row(0.5 + 0.01 * number) for number in range(30)}
+    facts = {"preparation": [{"epoch": 1.0, "train_loss": 1.0}], "gates": table}
+    found = supernet_of(facts, {}, GOALS)["gates"]
+    assert [each["place"] for each in found] == [f"layer{number}" for number in range(6, 30)]
+    assert found[-1]["experts"] == [{"percent": 79, "text": "79 ± 2"}, {"percent": 21, "text": "21 ± 0"}]
+    assert supernet_of({**facts, "gates": {}}, {}, GOALS)["gates"] == []
