@@ -58,20 +58,18 @@ def supernet_of(
 def _gates(table: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     uneven = sorted(table, key=lambda place: -max(table[place]["mean"]))[:MOST]
     return [
-        {
-            "place": place,
-            "networks": table[place]["networks"],
-            "experts": [
-                {
-                    "percent": round(100 * mean),
-                    "text": f"{100 * mean:.0f}" + (f" ± {100 * spread:.0f}" if moves else ""),
-                }
-                for mean, spread in zip(table[place]["mean"], table[place]["spread"], strict=True)
-                for moves in [table[place]["networks"] > 1]
-            ],
-        }
-        for place in table
+        {"place": place, "networks": row["networks"], "experts": _experts(row)}
+        for place, row in table.items()
         if place in uneven
+    ]
+
+
+def _experts(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of one network there is no spread to tell."""
+    spreads = [f" ± {100 * spread:.0f}" if row["networks"] > 1 else "" for spread in row["spread"]]
+    return [
+        {"percent": round(100 * mean), "text": f"{100 * mean:.0f}{spread}"}
+        for mean, spread in zip(row["mean"], spreads, strict=True)
     ]
 
 
