@@ -8,14 +8,14 @@ from typing import Any
 
 from nas.core.errors import GraphError, nearest
 from nas.core.graph import check_name
-from nas.core.parts import FITS, MERGES, Edge, OneOf, Op, Part, Seq, Setting, SomeOf, Tie, gives_value, shown
+from nas.core.parts import FITS, MERGES, Edge, OneOf, Op, Part, Seq, Setting, SomeOf, Tie, shown
 from nas.core.table import values_of
 from nas.core.values import Value, canonical, freeze
 
 
 def setting(value: Any, where: str) -> Setting:
     """A value, or a choice of values, of an attribute. Raises GraphError for a part of the network."""
-    if isinstance(value, Part) and (not gives_value(value) or isinstance(value, Edge)):
+    if isinstance(value, Part) and (not value.gives_value or isinstance(value, Edge)):
         raise GraphError(f"{where}: {shown(value)} is a part; expected a value, or one_of or some_of values")
     return value if isinstance(value, Part) else freeze(value, where)
 
@@ -26,7 +26,7 @@ def check_part(where: str, part: Any) -> Part:
         raise GraphError(
             f"{where}: {shown(part)} is a {type(part).__name__}; expected a part such as op(…), seq(…), one_of(…)"
         )
-    if gives_value(part):
+    if part.gives_value:
         raise GraphError(f"{where}: {shown(part)} is a choice of values; expected a part such as op(…), seq(…)")
     return part
 

@@ -20,7 +20,7 @@ from nas.core.declared import described, settled
 from nas.core.errors import GraphError, NotInSpaceError, ShapeError, nearest
 from nas.core.graph import Graph, check_name
 from nas.core.operations import find
-from nas.core.parts import Op, Part, Piece, World, gives_value, shown
+from nas.core.parts import Op, Part, Piece, World, shown
 from nas.core.profile import InputSpec, as_graph, disconnected, profile
 from nas.core.records import Candidate, Decisions
 from nas.core.subsets import Subsets
@@ -76,7 +76,7 @@ class Space:
     ) -> None:
         if not isinstance(part, Part):
             raise GraphError(f"Space: {shown(part)} is a {type(part).__name__}; expected a part such as seq(…)")
-        if gives_value(part):
+        if part.gives_value:
             raise GraphError(f"Space: {shown(part)} is a choice of values; expected a part such as seq(…)")
         given = {"x": inputs} if isinstance(inputs, InputSpec) else inputs
         specs = isinstance(given, Mapping) and all(isinstance(spec, InputSpec) for spec in given.values())

@@ -20,7 +20,6 @@ from nas.core.parts import (
     Setting,
     SomeOf,
     Tie,
-    gives_value,
     short_name,
 )
 from results.drawing import labels
@@ -80,7 +79,7 @@ def leaves_of(part: Part) -> int:
     """How many leaves a part has where it is drawn, at most LARGE."""
     known: int | None = part.__dict__.get("_leaves")
     if known is None:
-        if isinstance(part, Op | Compute | Tie | Again) or gives_value(part):
+        if isinstance(part, Op | Compute | Tie | Again) or part.gives_value:
             known = 1
         else:
             known = 0

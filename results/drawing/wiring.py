@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.core.parts import Dag, Edge, Entry, Part, Setting, gives_value, join
+from nas.core.parts import Dag, Edge, Entry, Part, Setting, join
 from results.drawing.declared import labelled, most_of, outputs_of, sources_of
 from results.drawing.options import setting_of
 from results.drawing.scene import Edge as Line
@@ -72,7 +72,7 @@ class Wiring:
         words: bool,
     ) -> None:
         """Lines from what an entry may take. words: open ones are told in words only."""
-        opened = [name for name in names if name.rpartition("/")[0] == entry.name and gives_value(names[name])]
+        opened = [name for name in names if name.rpartition("/")[0] == entry.name and names[name].gives_value]
         opened = [name for name in opened if not name.endswith(("/input_merge", "/input_fit"))]
         place = 0
         for source in entry.sources:

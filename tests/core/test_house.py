@@ -17,7 +17,7 @@ FOLDER = Path(nas.core.__file__ or "").parent
 MODULES = ["nas.core", *(module.name for module in pkgutil.walk_packages([str(FOLDER)], "nas.core."))]
 SUPERNET = {f"nas.core.supernet.{name}" for name in ("bank", "forms", "network", "slicing")}
 PROBE = {name for name in MODULES if name.startswith("nas.core.probe")}
-WITH_TORCH = {"nas.core.build", "nas.core.modules"} | PROBE | SUPERNET
+WITH_TORCH = {"nas.core.build", "nas.core.modules", "nas.core.threads"} | PROBE | SUPERNET
 
 
 @pytest.mark.parametrize("name", MODULES)

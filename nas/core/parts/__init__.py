@@ -19,7 +19,6 @@ from nas.core.parts.part import (
     Sub,
     Tied,
     World,
-    gives_value,
     join,
     settle,
     shown,
@@ -29,5 +28,5 @@ from nas.core.parts.wiring import FITS, MERGES, Dag, Edge, Entry, Op, Parallel, 
 __all__ = [
     "FITS", "MERGES", "Again", "Choose", "Compute", "Dag", "Edge", "Entry", "Item", "OneOf", "Op", "Optional",
     "Parallel", "Part", "Piece", "Recursive", "Repeat", "Seq", "Setting", "SomeOf", "Sub", "Tie", "Tied", "World",
-    "gives_value", "join", "settle", "short_name", "shown",
+    "join", "settle", "short_name", "shown",
 ]  # fmt: skip

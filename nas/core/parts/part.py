@@ -148,11 +148,6 @@ class Part:
         return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
 
 
-def gives_value(part: Part) -> bool:
-    """Whether a part stands for a value (a choice of values), as against a piece of network."""
-    return part.gives_value
-
-
 def shown(thing: Any) -> str:
     """What was given, for a message, in the words in which a person wrote it: `one_of(3, 5)`, `op('conv', …)`."""
     if isinstance(thing, tuple | list) and any(isinstance(item, Part) for item in thing):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nas.core.parts import Part, Sub, Tied, gives_value, join
+from nas.core.parts import Part, Sub, Tied, join
 from nas.core.values import Value
 from nas.core.walk.deciding import address_of
 
@@ -46,7 +46,7 @@ def places(part: Part, decisions: Mapping[str, Value]) -> dict[str, Place]:
                 there = visit(item.name, node, item.part) and there
             elif isinstance(item, Sub):
                 if part.merges:
-                    branches += [] if gives_value(item.part) else [(join(at, item.name), item)]
+                    branches += [] if item.part.gives_value else [(join(at, item.name), item)]
                 else:
                     here = visit(join(at, item.name), join(node, item.name), item.part)
                     there = there and (here or bool(item.name))
