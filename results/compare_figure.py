@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from results.compare import Compared, Comparison
 from results.figures import along, dress, save, thousands
-from results.units import label
+from results.units import label, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ POINTS = 300
 def compare_figure(comparison: Comparison, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
     """Draw a comparison into a file and return where it is.
 
-    Raises: RecipeError for another ending than those of `results.figures.FORMATS`, or a folder that is not there.
+    Raises: RecipeError for another ending than those of `results.drawing.FORMATS`, or a folder that is not there.
     """
     return save(make_compare_figure(comparison), path, dpi)
 
@@ -65,7 +65,7 @@ def _fronts(axes: Axes, comparison: Comparison) -> None:
         axes.plot(values[:, 1], values[:, 0], mark, color=colour, markersize=5.5, markeredgecolor="white",
                   markeredgewidth=0.6, label=f"{run.name} ({run.front})")  # fmt: skip
         xs += values[:, 1].tolist()
-    if min(xs) > 0 and max(xs) > 30 * min(xs):
+    if logarithmic(across.name, min(xs), max(xs), units):
         axes.set_xscale("log")
     better = {"max": "more is better", "min": "less is better"}
     dress(axes, *(f"{label(o.name, units)} – {better[o.direction]}" for o in (across, up)))

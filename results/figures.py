@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective, Trial
+from results.drawing import check_ending
 from results.run import Run
-from results.units import label
+from results.units import label, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FORMATS = (".png", ".svg", ".pdf")
 
 FAINT, FRONT, KNEE = "#9aa7b8", "#d55e00", "#0072b2"
 """Grey, vermillion and blue of Okabe and Ito's palette, which colour-blind readers tell apart; marks differ too."""
@@ -30,7 +29,7 @@ def front_figure(
     """Draw the front of a run into a file and return where it is.
 
     x, y: metrics across and up; by default the second and the first objective, or the order of trials with one.
-    path: its ending says the format (FORMATS).
+    path: its ending says the format (`results.drawing.FORMATS`).
 
     Raises: RecipeError for another ending, a metric that no complete trial has, or a folder that is not there.
     """
@@ -38,10 +37,9 @@ def front_figure(
 
 
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 200) -> Path:
-    """Write a figure and return where it is. Raises RecipeError for an ending not in FORMATS, or a missing folder."""
+    """Write a figure and return where it is. Raises RecipeError for another ending, or a folder that is not there."""
     target = Path(path)
-    if target.suffix.lower() not in FORMATS:
-        raise RecipeError(f"figure {str(path)!r}: {nearest(target.suffix, FORMATS)}")
+    check_ending(target, "figure")
     try:
         figure.savefig(target, dpi=dpi, bbox_inches="tight")
     except OSError as error:
@@ -113,7 +111,7 @@ def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
         return
     ids = set(front.ids)
     on_front = [trial for trial in shown if trial.id in ids]
-    rest = [trial for trial in shown if trial.id not in ids and trial.reuses not in ids]
+    rest = [trial for trial in front.dominated if _has(trial, across) and _has(trial, up)]
     faint: dict[str, Any] = {"s": 9, "color": FAINT, "alpha": 0.55 if len(rest) < 1000 else 0.25, "linewidths": 0}
     axes.scatter(*_points(rest, across, up), label=f"dominated ({len(rest):,})", rasterized=len(rest) > 2000, **faint)
     directions = {objective.name: objective.direction for objective in run.objectives}
@@ -123,15 +121,17 @@ def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
         axes.plot(*_points(order, across, up), drawstyle=steps, color=FRONT, linewidth=1.0, alpha=0.6)
     axes.scatter(*_points(on_front, across, up), s=34, color=FRONT, edgecolors="white", linewidths=0.7, zorder=3,
                  label=f"front ({len(on_front)})")  # fmt: skip
-    knee = front.knee()
-    if knee is not None and len(on_front) > 2 and len(run.objectives) > 1 and _has(knee, across) and _has(knee, up):
+    place = front.knee_place()
+    knee = front.light[place] if place is not None else None
+    if knee is not None and _has(knee, across) and _has(knee, up):
         axes.scatter(*_points([knee], across, up), s=70, marker="D", color=KNEE, edgecolors="white", linewidths=0.8,
                      zorder=4, label=f"knee (trial {knee.id})")  # fmt: skip
+    units = {objective.name: objective.unit for objective in run.objectives}
     for name, axis, scale in ((across, axes.xaxis, axes.set_xscale), (up, axes.yaxis, axes.set_yscale)):
         values = [_value(trial, name) for trial in shown]
-        if name != "trial" and min(values) > 0 and max(values) > 30 * min(values):
+        if name != "trial" and logarithmic(name, min(values), max(values), units):
             scale("log")
-        if max(values) >= 1e4:
+        if max(map(abs, values)) >= 1e4:
             axis.set_major_formatter(EngFormatter(sep=""))
     axes.legend(frameon=False, fontsize=9)
 

@@ -141,6 +141,16 @@ class Front(Sequence[T], Generic[T]):
     def ids(self) -> tuple[int, ...]:
         return tuple(self.complete[place].id for place in self._front)
 
+    @property
+    def light(self) -> tuple[Ended, ...]:
+        """The front's trials as they were given, without loading any."""
+        return tuple(self.complete[place] for place in self._front)
+
+    @property
+    def dominated(self) -> tuple[Ended, ...]:
+        """The other complete trials by id, as they were given, without those that repeat the trial that they reuse."""
+        return tuple(self.complete[place] for place in np.setdiff1d(self._distinct, self._front))
+
     def at(self, place: int) -> T:
         """One trial of the front, without loading the others."""
         return self.trials[place] if "trials" in self.__dict__ else self._at([self._front[place]])[0]
@@ -182,7 +192,7 @@ class Front(Sequence[T], Generic[T]):
     @overload
     def __getitem__(self, place: slice) -> tuple[T, ...]: ...
     def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
-        return self.trials[place]
+        return self.trials[place] if isinstance(place, slice) else self.at(place)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.trials)
@@ -261,7 +271,8 @@ class Front(Sequence[T], Generic[T]):
         return {
             "objectives": [{"name": o.name, "direction": o.direction, "unit": o.unit} for o in self.objectives],
             "front": [
-                {"trial": trial.id, "metrics": dict(trial.metrics), "decisions": decisions_of(trial)} for trial in self
+                {"trial": trial.id, "metrics": dict(trial.metrics), "decisions": decisions_of(trial)}
+                for trial in self.light
             ],
             "hypervolume": self.hypervolume,
             "reference": self.reference,

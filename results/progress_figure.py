@@ -28,7 +28,7 @@ HYPERVOLUME = "hypervolume (% of the final one)"
 def progress_figure(run: Run, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
     """Draw the best so far of each objective, and the hypervolume, over the trials of a run; return where it is.
 
-    Raises: RecipeError for another ending than those of `results.figures.FORMATS`, or a folder that is not there.
+    Raises: RecipeError for another ending than those of `results.drawing.FORMATS`, or a folder that is not there.
     """
     return save(make_progress_figure(run), path, dpi)
 

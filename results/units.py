@@ -7,6 +7,9 @@ from decimal import Decimal
 
 from nas.core.values import digits
 
+DECADES = 30
+"""By which factor an axis must spread to be logarithmic."""
+
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -57,6 +60,15 @@ def label(name: str, units: Mapping[str, str] | None = None) -> str:
     """
     unit = unit_of(name, units)
     return f"{name} ({unit})" if unit else name
+
+
+def logarithmic(name: str, low: float, high: float, units: Mapping[str, str] | None = None) -> bool:
+    """Whether an axis of a metric is drawn logarithmically: where sizes spread over decades; shares never are.
+
+    >>> logarithmic("params", 1e3, 1e6), logarithmic("params", 0, 1e6), logarithmic("val_accuracy", 1, 98)
+    (True, False, False)
+    """
+    return unit_of(name, units) != "%" and low > 0 and high > DECADES * low
 
 
 def clock(seconds: float) -> str:

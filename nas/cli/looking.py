@@ -10,8 +10,8 @@ from nas.cli.output import Output
 from nas.cli.tables import front_table
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective
-from results.drawing import save_networks
-from results.figures import FORMATS, front_figure
+from results.drawing import FORMATS, save_networks
+from results.figures import front_figure
 from results.front import Front
 from results.progress_figure import progress_figure
 
@@ -28,7 +28,7 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
             output.say(f"no trial of {folder} is complete yet ({len(run.rows)} ended)")
             return
         units = {objective.name: objective.unit for objective in objectives}
-        output.show(front_table(found, found.names, run.finalists, units, width=output.out.width))
+        output.show(front_table(found.light, found.names, run.finalists, units, width=output.out.width))
         reference = ", ".join(f"{name} {value:g}" for name, value in (found.reference or {}).items())
         volume = f"hypervolume {found.hypervolume:.6g} to {reference}"
         output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")

@@ -55,8 +55,8 @@ class Picture:
         return target
 
 
-def check_ending(path: Path) -> None:
-    """Raise RecipeError unless a drawing can be saved under this name."""
+def check_ending(path: Path, what: str = "drawing") -> None:
+    """Raise RecipeError unless a drawing, or what else is drawn into files, can be saved under this name."""
     if path.suffix.lower() not in FORMATS:
         given = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
-        raise RecipeError(f"drawing {str(path)!r} {given}; {nearest(path.suffix, FORMATS)}")
+        raise RecipeError(f"{what} {str(path)!r} {given}; {nearest(path.suffix, FORMATS)}")

@@ -16,7 +16,7 @@ from nas.core.errors import RecipeError
 from nas.core.records import Constraint, Trial
 from results.front import Front
 from results.rows import Row
-from results.units import label, unit_of
+from results.units import label, logarithmic, unit_of
 
 FAINT, FRONTED = 2500, 2000
 """Most small and large marks."""
@@ -35,12 +35,11 @@ def points_of(
 ) -> dict[str, Any]:
     """Columns of numbers of the front (`shown`, which may be a part of it), of what was retrained behind it, and of the
     rest."""
-    complete = [row for row in front.complete if isinstance(row, Row)]
     large = [*shown, *behind]
     goals = [objective.name for objective in front.objectives]
     names = [name for name in names_of(large, goals) if all(name in row.metrics for row in large)]
-    taken = {*front.ids, *(row.id for row in behind)}
-    dominated = [row for row in complete if row.id not in taken and (row.reuses not in taken or row.origin)]
+    taken = {row.id for row in behind}
+    dominated = [row for row in front.dominated if isinstance(row, Row) and row.id not in taken]
     columns = {name: _column(dominated, name) for name in names}
     ranges = _ranges(columns, large)
     axes = [_axis(name, front, units, ranges[name]) for name in names]
@@ -131,14 +130,12 @@ def _ranges(columns: Mapping[str, NDArray[np.float64]], large: Sequence[Row]) ->
 
 def _axis(name: str, front: Front[Trial], units: Mapping[str, str], range_: tuple[float, float]) -> dict[str, Any]:
     directions = {objective.name: objective.direction for objective in front.objectives}
-    low, high = range_
-    unit = unit_of(name, units)
     return {
         "name": name,
         "label": label(name, units),
-        "unit": unit,
+        "unit": unit_of(name, units),
         "direction": directions.get(name, ""),
-        "log": unit != "%" and low > 0 and high > 30 * low,
+        "log": logarithmic(name, *range_, units),
     }
 
 

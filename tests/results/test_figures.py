@@ -43,6 +43,34 @@ def test_files_of_each_format_are_written(tmp_path: Path, points: list[tuple[flo
         assert front_figure(run, tmp_path / "front.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_the_knee_is_marked_where_one_stands_out(tmp_path: Path) -> None:
+    bent, straight = [(90, 10), (95, 20), (96, 100)], [(90, 10), (93, 20), (96, 30)]
+    for points, marked in ((bent, ["knee (trial 1)"]), (straight, [])):
+        with run_of(tmp_path / str(len(marked)), points) as run:
+            (axes,) = make_figure(run).axes
+            shown = [text.get_text() for text in axes.get_legend().get_texts()]
+            assert [text for text in shown if text.startswith("knee")] == marked
+
+
+def test_what_repeats_a_trial_is_not_drawn_and_what_another_run_paid_for_is(tmp_path: Path) -> None:
+    trials = [trial(0, metrics={"val_accuracy": 90, "params": 100})]
+    trials.append(trial(1, metrics={"val_accuracy": 80, "params": 200}))
+    trials += [trial(place, metrics={"val_accuracy": 80, "params": 200}, source="cache", reuses=1) for place in (2, 3)]
+    other = {"val_accuracy": 70, "params": 300}
+    trials.append(trial(4, metrics=other, source="cache", reuses=0, origin="/elsewhere"))
+    store_of(tmp_path, trials).close()
+    with Run(tmp_path) as run:
+        assert [each.id for each in run.front.dominated] == [1, 4]
+        shown = [text.get_text() for text in make_figure(run).axes[0].get_legend().get_texts()]
+        assert shown[0] == "dominated (2)"
+
+
+def test_shares_are_never_on_a_logarithmic_axis(tmp_path: Path) -> None:
+    with run_of(tmp_path, [(1, 10), (98, 1000)]) as run:
+        (axes,) = make_figure(run).axes
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+
+
 def test_wrong_wishes_are_named(tmp_path: Path) -> None:
     with run_of(tmp_path, POINTS) as run:
         with pytest.raises(RecipeError, match=r"front\.jpg.*'\.png'"):
