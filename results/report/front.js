@@ -133,7 +133,7 @@ function drawFront() {
     } : undefined,
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("accent") },
   }, {
-    responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover", doubleClick: false,
+    responsive: true, displaylogo: false, showTips: false, displayModeBar: narrow ? false : "hover", doubleClick: false,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "resetScale2d"],
   });
   listen();

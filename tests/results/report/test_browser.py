@@ -13,7 +13,7 @@ import pytest
 from nas.core.records import Status, Trial
 from results.report import write_report
 from results.units import unit_of, written
-from tests.results.report.browser import CHROMIUM, CONTRAST, NARROW, looking
+from tests.results.report.browser import CHROMIUM, CONTRAST, NARROW, WIDE, looking
 from tests.results.samples import network, store_of, trial
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -67,8 +67,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 RESET = """() => {
+  const rows = document.querySelector("#front-table tbody");
+  window.first ??= { folds: all("details").map((fold) => [fold, fold.open]), rows: [...rows.children] };
+  for (const [fold, open] of first.folds) fold.open = open;
+  rows.append(...first.rows);
+  all("#front-table th").forEach((head) => head.removeAttribute("aria-sort"));
   document.activeElement.blur();
   hidePanel();
+  moveTo(null);
   choose({ pins: [], where: "", front: true, retrained: true, faint: true, range: null, ...usual() });
   byId("where").value = "";
   for (const name of ["front", "retrained", "faint"]) byId("show-" + name).checked = true;
@@ -86,9 +92,18 @@ def opened(browser: Any, report: Path) -> Iterator[Any]:
 @pytest.fixture
 def tab(opened: Any) -> Any:
     """The report as it is when it was just opened; opening it anew for every test would take too long."""
+    opened.set_viewport_size(WIDE)
+    opened.emulate_media(media="screen", color_scheme="light", reduced_motion="no-preference")
     opened.mouse.move(2, 2)
     opened.evaluate(RESET)
     return opened
+
+
+def pin(tab: Any, *trials: int) -> None:
+    """Pin these by the address, as somebody does who goes back to it."""
+    wanted = ",".join(map(str, trials))
+    tab.evaluate("(pins) => { location.hash = `pins=${pins}`; }", wanted)
+    tab.wait_for_function("(pins) => choice.pins.join(',') === pins", arg=wanted)
 
 
 def at(tab: Any, id_: int) -> tuple[float, float]:
@@ -173,12 +188,12 @@ def test_clicks_pin_and_two_pins_say_what_differs(tab: Any) -> None:
     assert "#" not in tab.url
 
 
-def test_a_dominated_network_can_be_pinned_too_and_the_oldest_pin_gives_way(browser: Any, report: Path) -> None:
-    with looking(browser, report, choice="pins=2,4") as tab:
-        click_on(tab, 20)
-        assert pins(tab) == [4, 20]
-        assert "not among the networks drawn" in tab.locator("#pinned").inner_text()
-        assert "dominated" in tab.locator("#pinned").inner_text()
+def test_a_dominated_network_can_be_pinned_too_and_the_oldest_pin_gives_way(tab: Any) -> None:
+    pin(tab, 2, 4)
+    click_on(tab, 20)
+    assert pins(tab) == [4, 20]
+    assert "not among the networks drawn" in tab.locator("#pinned").inner_text()
+    assert "dominated" in tab.locator("#pinned").inner_text()
 
 
 def test_an_address_that_names_what_is_not_there_is_harmless(browser: Any, report: Path) -> None:
@@ -247,53 +262,52 @@ def test_the_table_follows_the_zoom(tab: Any) -> None:
     assert tab.evaluate("byId('plot').layout.xaxis.range[1] > Math.log10(60000)")
 
 
-def test_everything_by_keyboard_alone(browser: Any, report: Path) -> None:
-    with looking(browser, report) as tab:
-        press = tab.keyboard.press
-        for _ in range(60):  # one comes to the plot with the tabulator
-            press("Tab")
-            if tab.evaluate("document.activeElement.id") == "plot":
-                break
-        assert tab.evaluate("document.activeElement.id") == "plot"
-        assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-        walked = []
-        for _ in range(7):  # one more than there are: it stays at the end
-            press("ArrowRight")
-            walked.append(tab.evaluate("current"))
-        assert walked == [0, 1, 2, 3, 4, 5, 5]
-        assert "trial 5, on the front: val_accuracy 95.12 %, params 32,000" in tab.locator("#said").inner_text()
-        assert tab.locator("#panel").is_visible()
-        press("Enter")
-        press("Home")
-        press("Enter")
-        assert pins(tab) == [5, 0]
-        press("Escape")
-        assert pins(tab) == []
-        assert tab.locator("#panel").is_hidden()
-        for _ in range(40):  # and on to the table
-            press("Tab")
-            if tab.evaluate("document.activeElement.matches('button.pin')"):
-                break
-        rows = []
-        for _ in range(6):
-            rows.append(tab.evaluate("Number(document.activeElement.dataset.trial)"))
-            press("ArrowDown")
-        assert rows == [5, 4, 3, 2, 1, 0]
-        press("Enter")
-        assert pins(tab) == [0]
-        assert tab.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
-        press("Escape")
-        assert pins(tab) == []
+def test_everything_by_keyboard_alone(tab: Any) -> None:
+    tab.locator(".skip").focus()
+    press = tab.keyboard.press
+    for _ in range(60):  # one comes to the plot with the tabulator
+        press("Tab")
+        if tab.evaluate("document.activeElement.id") == "plot":
+            break
+    assert tab.evaluate("document.activeElement.id") == "plot"
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    walked = []
+    for _ in range(7):  # one more than there are: it stays at the end
+        press("ArrowRight")
+        walked.append(tab.evaluate("current"))
+    assert walked == [0, 1, 2, 3, 4, 5, 5]
+    assert "trial 5, on the front: val_accuracy 95.12 %, params 32,000" in tab.locator("#said").inner_text()
+    assert tab.locator("#panel").is_visible()
+    press("Enter")
+    press("Home")
+    press("Enter")
+    assert pins(tab) == [5, 0]
+    press("Escape")
+    assert pins(tab) == []
+    assert tab.locator("#panel").is_hidden()
+    for _ in range(40):  # and on to the table
+        press("Tab")
+        if tab.evaluate("document.activeElement.matches('button.pin')"):
+            break
+    rows = []
+    for _ in range(6):
+        rows.append(tab.evaluate("Number(document.activeElement.dataset.trial)"))
+        press("ArrowDown")
+    assert rows == [5, 4, 3, 2, 1, 0]
+    press("Enter")
+    assert pins(tab) == [0]
+    assert tab.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    press("Escape")
+    assert pins(tab) == []
 
 
-def test_sorting_by_a_column(browser: Any, report: Path) -> None:
-    with looking(browser, report) as tab:
-        head = tab.locator("#front-table th", has_text="params")
-        head.get_by_role("button").click()
-        assert listed(tab) == [5, 4, 3, 2, 1, 0]
-        head.get_by_role("button").press("Enter")
-        assert listed(tab) == [0, 1, 2, 3, 4, 5]
-        assert head.get_attribute("aria-sort") == "ascending"
+def test_sorting_by_a_column(tab: Any) -> None:
+    head = tab.locator("#front-table th", has_text="params")
+    head.get_by_role("button").click()
+    assert listed(tab) == [5, 4, 3, 2, 1, 0]
+    head.get_by_role("button").press("Enter")
+    assert listed(tab) == [0, 1, 2, 3, 4, 5]
+    assert head.get_attribute("aria-sort") == "ascending"
 
 
 def test_constraints_are_drawn_where_their_metric_is_an_axis(tab: Any) -> None:
@@ -327,86 +341,86 @@ def test_progress_over_trials_or_over_time(tab: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_can_be_read(browser: Any, report: Path, scheme: str) -> None:
-    with looking(browser, report, scheme=scheme, choice="pins=3,4") as tab:
-        tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
-        tab.evaluate("drawProgress()")
-        point_at(tab, 5)
-        tab.locator("#panel").wait_for(state="visible")
-        tab.wait_for_timeout(200)
-        found = tab.evaluate(CONTRAST)
-        assert len(found) > 200
-        assert [each for each in found if each["ratio"] < each["enough"]] == []
-        background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 29)"}[scheme]
+def test_all_text_can_be_read(tab: Any, scheme: str) -> None:
+    tab.emulate_media(color_scheme=scheme)
+    pin(tab, 3, 4)
+    tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    tab.evaluate("drawProgress()")
+    point_at(tab, 5)
+    tab.locator("#panel").wait_for(state="visible")
+    tab.wait_for_function("document.getAnimations().every((each) => each.playState === 'finished')")
+    found = tab.evaluate(CONTRAST)
+    assert len(found) > 200
+    assert [each for each in found if each["ratio"] < each["enough"]] == []
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 29)"}[scheme]
 
 
-def test_changing_the_scheme_redraws(browser: Any, report: Path) -> None:
-    with looking(browser, report) as tab:
-        ink = "byId('plot').layout.font.color"
-        before = tab.evaluate(ink)
-        tab.emulate_media(color_scheme="dark")
-        tab.wait_for_function(f"{ink} !== {json.dumps(before)}")
+def test_changing_the_scheme_redraws(tab: Any) -> None:
+    ink = "byId('plot').layout.font.color"
+    before = tab.evaluate(ink)
+    tab.emulate_media(color_scheme="dark")
+    tab.wait_for_function(f"{ink} !== {json.dumps(before)}")
 
 
-def test_a_narrow_window_does_not_scroll_sideways(browser: Any, report: Path) -> None:
-    with looking(browser, report, size=NARROW, choice="pins=3,4") as tab:
-        tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
-        tab.evaluate("drawProgress()")
-        assert tab.evaluate("document.documentElement.scrollWidth") == 390
-        outside = tab.evaluate(
-            """[...document.querySelectorAll("button, input, select, h1, h2, h3, .chip")]
-            .filter((each) => each.checkVisibility() && !each.closest(".scroll, .modebar, .skip, .unseen"))
-            .filter((each) => each.getBoundingClientRect().right > 391 || each.getBoundingClientRect().left < -1)
-            .map((each) => each.outerHTML.slice(0, 80))"""
-        )
-        assert outside == []
-        overlapping = tab.evaluate(
-            """[...document.querySelectorAll("#front-table .badge")].map((badge) => [badge, badge.closest("td")])
-            .filter(([badge, cell]) => badge.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1)
-            .map(([badge]) => badge.innerText)"""
-        )
-        assert overlapping == []
+def test_a_narrow_window_does_not_scroll_sideways(tab: Any) -> None:
+    tab.set_viewport_size(NARROW)
+    pin(tab, 3, 4)
+    tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    tab.evaluate("drawProgress()")
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    outside = tab.evaluate(
+        """[...document.querySelectorAll("button, input, select, h1, h2, h3, .chip")]
+        .filter((each) => each.checkVisibility() && !each.closest(".scroll, .modebar, .skip, .unseen"))
+        .filter((each) => each.getBoundingClientRect().right > 391 || each.getBoundingClientRect().left < -1)
+        .map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert outside == []
+    overlapping = tab.evaluate(
+        """[...document.querySelectorAll("#front-table .badge")].map((badge) => [badge, badge.closest("td")])
+        .filter(([badge, cell]) => badge.getBoundingClientRect().right > cell.getBoundingClientRect().right + 1)
+        .map(([badge]) => badge.innerText)"""
+    )
+    assert overlapping == []
 
 
-def test_motion_is_left_out_where_it_is_not_wanted(browser: Any, report: Path) -> None:
-    with looking(browser, report) as tab:
-        tab.emulate_media(reduced_motion="reduce")
-        point_at(tab, 2)
-        tab.locator("#panel").wait_for(state="visible")
-        assert tab.evaluate("getComputedStyle(byId('panel')).animationName") == "none"
-        assert tab.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+def test_motion_is_left_out_where_it_is_not_wanted(tab: Any) -> None:
+    tab.emulate_media(reduced_motion="reduce")
+    point_at(tab, 2)
+    tab.locator("#panel").wait_for(state="visible")
+    assert tab.evaluate("getComputedStyle(byId('panel')).animationName") == "none"
+    assert tab.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-def test_print_leaves_controls_out(browser: Any, report: Path) -> None:
-    with looking(browser, report, choice="pins=3,4") as tab:
-        tab.emulate_media(media="print")
-        assert tab.locator("#controls").is_hidden()
-        assert tab.locator("nav").is_hidden()
-        assert tab.locator("#front-table").is_visible()
-        assert tab.locator("#pinned svg.nas-graph").first.is_visible()
-        assert len(tab.pdf()) > 20_000
+def test_print_leaves_controls_out(tab: Any) -> None:
+    pin(tab, 3, 4)
+    tab.emulate_media(media="print")
+    assert tab.locator("#controls").is_hidden()
+    assert tab.locator("nav").is_hidden()
+    assert tab.locator("#front-table").is_visible()
+    assert tab.locator("#pinned svg.nas-graph").first.is_visible()
+    assert len(tab.pdf()) > 20_000
 
 
-def test_every_control_has_a_name(browser: Any, report: Path) -> None:
-    with looking(browser, report, choice="pins=3,4") as tab:
-        unnamed = tab.evaluate(
-            """[...document.querySelectorAll("button, input, select, [role=region], [role=img], [tabindex='0']")]
-            .filter((each) => each.checkVisibility() && !each.querySelector(":scope > title"))
-            .filter((each) => !(each.innerText || "").trim() && !each.ariaLabel && !(each.labels || []).length)
-            .map((each) => each.outerHTML.slice(0, 80))"""
-        )
-        assert unnamed == []
-        ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((each) => each.id)")
-        own = [id_ for id_ in ids if not re.search(r"clip|xy|legend|topdefs|defs", id_)]
-        assert len(own) == len(set(own))
+def test_every_control_has_a_name(tab: Any) -> None:
+    pin(tab, 3, 4)
+    unnamed = tab.evaluate(
+        """[...document.querySelectorAll("button, input, select, [role=region], [role=img], [tabindex='0']")]
+        .filter((each) => each.checkVisibility() && !each.querySelector(":scope > title"))
+        .filter((each) => !(each.innerText || "").trim() && !each.ariaLabel && !(each.labels || []).length)
+        .map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert unnamed == []
+    ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((each) => each.id)")
+    own = [id_ for id_ in ids if not re.search(r"clip|xy|legend|topdefs|defs", id_)]
+    assert len(own) == len(set(own))
 
 
-def test_links_of_the_page_keep_the_pins(browser: Any, report: Path) -> None:
-    with looking(browser, report, choice="pins=3") as tab:
-        tab.get_by_role("link", name="What made it").click()
-        assert tab.evaluate("document.activeElement.id") == "made"
-        assert tab.url.endswith("#pins=3")
+def test_links_of_the_page_keep_the_pins(tab: Any) -> None:
+    pin(tab, 3)
+    tab.get_by_role("link", name="What made it").click()
+    assert tab.evaluate("document.activeElement.id") == "made"
+    assert tab.url.endswith("#pins=3")
 
 
 def test_numbers_are_written_as_in_the_rest_of_the_page(tab: Any) -> None:
@@ -434,7 +448,7 @@ def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
         tab.locator("#panel").wait_for(state="visible")
         tab.get_by_label("across").select_option(HOSTILE)
         tab.locator("#where").fill("<img")
-        tab.wait_for_timeout(300)
+        tab.wait_for_function("choice.where === '<img'")
         assert tab.locator("img").count() == 0
         assert tab.title() == f"{HOSTILE} · search report"
         assert HOSTILE in tab.locator("#pinned .decided").inner_text()
@@ -454,7 +468,7 @@ def test_with_one_goal_and_with_nothing(browser: Any, tmp_path: Path) -> None:
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.goto(page.as_uri())
-    tab.wait_for_timeout(300)
+    tab.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(() => setTimeout(done))))")
     assert wrong == []
     assert "No trial is complete yet" in tab.inner_text("body")
     tab.close()
