@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evaluators.costs import Bench
+from evaluators.bench import Bench
 from evaluators.devices import resolve
 from nas.core.errors import DataError, EvaluationError, nearest, told
 

@@ -18,7 +18,7 @@ from nas.loading import PartSpec
 from nas.recipe import Recipe
 
 if TYPE_CHECKING:
-    from evaluators.costs import Bench
+    from evaluators.bench import Bench
 
 
 def check_metric(key: str, name: str, known: Mapping[str, Metric], spec: PartSpec) -> None:
@@ -66,7 +66,7 @@ def metrics_of(evaluator: Evaluator) -> dict[str, Metric]:
 
 def bench_of(fields: Mapping[str, Any]) -> Bench:
     """How costs are measured. Raises RecipeError for an unknown field."""
-    from evaluators.costs import Bench
+    from evaluators.bench import Bench
 
     spec = PartSpec("costs", "", Bench, fields)
     spec.check()

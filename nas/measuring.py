@@ -10,7 +10,7 @@ from nas.core.errors import DataError, RecipeError
 from nas.networks import Network, find_network
 
 if TYPE_CHECKING:
-    from evaluators.costs import Bench
+    from evaluators.bench import Bench
     from evaluators.data import Data
     from nas.core.profile import InputSpec
 
@@ -55,7 +55,7 @@ def evaluate(
     Raises: ExportError, RegistryError, RecipeError for what is no network; DataError for data that are not there, or
         of another shape or other classes; EvaluationError when the network fails.
     """
-    from evaluators.costs import Bench
+    from evaluators.bench import Bench
     from evaluators.existing import costs, interval, quality
     from nas.fields import as_inputs
     from nas.loading import load

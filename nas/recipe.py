@@ -81,7 +81,7 @@ class Finalists(BaseModel):
 class Recipe(BaseModel):
     """A search, as it is asked for. The five parts are looked at by `nas.plan`.
 
-    costs: how latency and memory are measured (`evaluators.costs.Bench`), where objectives or constraints want them.
+    costs: how latency and memory are measured (`evaluators.bench.Bench`), where objectives or constraints want them.
     keep: weights of the trials on the 'front' only, or of 'all'.
     cache: which measurements are used again; None for none.
     """

@@ -12,7 +12,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import nas
-from evaluators.costs import Bench
+from evaluators.bench import Bench
 from nas.cli.app import app
 from nas.core.errors import DataError, ExportError, NASError, RecipeError, RegistryError
 

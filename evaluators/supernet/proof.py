@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from evaluators.supernet.trained import Subnet
 from nas.core.build import build
+from nas.core.difference import difference, says_nothing
 from nas.core.records import Candidate
 from nas.core.threads import threads
 
@@ -29,17 +31,15 @@ def compared(trained: TrainedSupernet, candidate: Candidate) -> tuple[dict[str, 
     plain.load_state_dict(state)
     part = trained.part("validation")
     x = part.some(torch.arange(min(EXAMPLES, len(part))))[0]
-    with threads(trained.threads):
+    plainly = torch.backends.cudnn.flags(enabled=False)  # which rounds convolutions to three digits, where it may
+    with threads(trained.threads), plainly:
         inside, outside = (
             _outputs(network(x)) for network in (Subnet(supernet, candidate, which, norms).eval(), plain)
         )
-    gaps = [float((inside[name] - outside[name]).abs().max()) for name in outside]
-    sizes = [float(value.abs().max()) for value in outside.values()]
-    known: dict[str, Any] = {
-        "examples": len(x),
-        "max_abs_difference": max(gaps),
-        "max_rel_difference": max(gap / size if size else gap for gap, size in zip(gaps, sizes, strict=True)),
-    }
+    found = difference(outside, inside)
+    unlike = isinstance(found, str) or says_nothing(outside) is not None
+    absolute, relative = (inf, inf) if unlike else found
+    known = {"examples": len(x), "max_abs_difference": absolute, "max_rel_difference": relative}
     return state, known
 
 

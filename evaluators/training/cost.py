@@ -21,7 +21,7 @@ from nas.core.profile import InputSpec
 from nas.core.threads import threads
 
 if TYPE_CHECKING:
-    from evaluators.costs import Bench
+    from evaluators.bench import Bench
 
 LEAST = 5
 """Passes that are timed in any case."""

@@ -19,7 +19,7 @@ def evaluate(
     output: Output, network: str, data: str | None, part: str, raw: bool, shape: str | None, bench: Any, json: bool
 ) -> None:
     """Measure a network and print what was found, beside what was recorded of it."""
-    from evaluators.costs import Bench
+    from evaluators.bench import Bench
 
     inputs = parse_yaml(f"[{shape}]" if shape and shape[0] not in "[{" else shape, "--input")[0] if shape else None
     given = parse_yaml(data, "--data")[0] if data and data.startswith("{") else data

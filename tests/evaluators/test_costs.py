@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.costs import Bench, WithCosts, measure_costs, with_costs
+from evaluators.bench import Bench
+from evaluators.costs import WithCosts, measure_costs, with_costs
 from evaluators.table import Table
 from evaluators.train import Train
 from evaluators.training.cost import Ledger

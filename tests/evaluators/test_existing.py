@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.costs import Bench
+from evaluators.bench import Bench
 from evaluators.data import Data, Examples
 from evaluators.existing import costs, interval, quality
 from nas.core.errors import DataError, EvaluationError
@@ -120,7 +120,8 @@ def test_a_network_keeps_its_weights_and_torch_its_threads():
 
 
 @pytest.mark.parametrize(  # values of statsmodels' proportion_confint(…, method="wilson")
-    ("right", "count", "low", "high"), [(0, 10, 0.0, 27.75328), (10, 10, 72.24672, 100.0), (81, 263, 25.52911, 36.62007)]
+    ("right", "count", "low", "high"),
+    [(0, 10, 0.0, 27.75328), (10, 10, 72.24672, 100.0), (81, 263, 25.52911, 36.62007)],
 )
 def test_intervals(right, count, low, high):
     assert interval(100 * right / count, count) == pytest.approx((low, high), abs=2e-3)
