@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,11 +122,14 @@ def _agreed(some: Sequence[Row], networks: Sequence[Row], front: Front[Any]) -> 
     on_front = list(best.values())[:COUNTED]
     every = {row.id: row for row in (*some, *on_front)}
     found = agreement([row.decisions for row in on_front], [row.decisions for row in every.values()])
-    return [_listed(each) for each in found[:SHOWN]]
+    drawn = [row.decisions for row in some]
+    return [_listed(each, drawn) for each in found[:SHOWN]]
 
 
-def _listed(each: Agreed) -> dict[str, Any]:
-    of_front, of_all = each.having / each.number, each.all_having / each.all_number
+def _listed(each: Agreed, drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """drawn: decisions of networks drawn evenly from all: with the front's added, its values would seem usual."""
+    have = [decisions[each.address] == each.option for decisions in drawn if each.address in decisions]
+    of_front, of_all = each.having / each.number, sum(have) / len(have) if have else 0.0
     return {
         "address": each.address,
         "option": each.option,

@@ -65,7 +65,7 @@ def _around(facts: Mapping[str, Any]) -> list[tuple[str, float, str]]:
     preparation = facts.get(PREPARATION) or ()
     if preparation:
         last = preparation[-1]
-        note = f"training shared weights, {last.get('epoch', 0):.3g} of {last.get('epochs', 0):.3g} epochs"
+        note = f"training shared weights, {last.get('epoch', 0):g} of {last.get('epochs', 0):g} epochs"
         found.append(("preparing", float(last.get("seconds", 0.0)), note))
     keying: Mapping[str, float] = facts.get(KEYING) or {}
     kinds = together([f"{kind} {clock(seconds)}" for kind, seconds in keying.items() if seconds >= 0.05])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.core.records import Trial
+from nas.core.records import Status, Trial
 from results.analysis.progress import Way, paid
 from results.analysis.ranks import supernet_of
 from results.analysis.times import time_of
@@ -23,27 +23,23 @@ KINDS, STEPS = 12, 120
 
 
 def counts_of(search: Sequence[Row]) -> list[dict[str, Any]]:
-    cached = sum(row.source == "cache" for row in search)
-    tally = Counter(row.status.value for row in search)
-    known = {
-        "complete": tally["complete"] - sum(row.source == "cache" and row.complete for row in search),
-        "from the cache": cached,
-        "pruned": tally["pruned"],
-        "infeasible": tally["infeasible"] - sum(row.source == "cache" and not row.complete for row in search),
-        "failed": tally["failed"],
-    }
+    """How many search trials ended how; what took its numbers from a cache counts as that, however it ended."""
+    cached = "from the cache"
+    tally = Counter(cached if row.source == "cache" else row.status.value for row in search)
+    paid_for = sum(row.status is Status.INFEASIBLE and row.source != "cache" and paid(row) > 0 for row in search)
     notes = {
         "complete": "measured",
-        "from the cache": "equal to a network that was measured before, by decisions, graph or function",
+        cached: "equal to a network that was measured before, by decisions, graph or function",
         "pruned": "stopped early",
-        "infeasible": "broke a constraint or could not be a network; cost nothing to find out",
+        "infeasible": "broke a constraint or could not be a network"
+        + (f"; {paid_for:,} of them had to be measured to know" if paid_for else "; cost nothing to find out"),
         "failed": "the evaluation broke",
     }
     total = max(len(search), 1)
     return [
-        {"name": name, "number": number, "share": 100 * number / total, "note": notes[name]}
-        for name, number in known.items()
-        if number or name in ("complete", "failed")
+        {"name": name, "number": tally[name], "share": 100 * tally[name] / total, "note": note}
+        for name, note in notes.items()
+        if tally[name] or name in ("complete", "failed")
     ]
 
 

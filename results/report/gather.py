@@ -6,6 +6,7 @@ and says what it left out.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,12 +56,12 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
         "state": state.state_of(facts, run.store.path, search, folder),
         "summary": _unbroken(words.summary_of(facts, search, front, shown, units)),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "folder": networks.quoted(folder),
+        "folder": shlex.quote(folder),
         "objectives": [words.goal(objective, units) for objective in objectives],
         "constraints": [str(each) for each in facts.get("constraints") or []],
         "front": len(front),
         "suggestions": suggested,
-        "table": networks.front_table(shown, behind, objectives, finalists, units, badges),
+        "table": networks.front_table(shown, behind, objectives, finalists, units, badges, always),
         "cards": cards,
         "layers": {card["id"]: networks.layer_table(card["layers"]) for card in cards if card["layers"]},
         "retrained": networks.retrained_of(finalists),

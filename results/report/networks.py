@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -70,12 +70,14 @@ def front_table(
     finalists: Mapping[int, Trial],
     units: Mapping[str, str],
     badges: Mapping[int, list[str]],
+    always: Iterable[int] = (),
 ) -> dict[str, Any]:
     """The front as rows of (text, number to sort by); numbers of finalists stand beside, in columns of their own.
 
-    behind: trials that were retrained without being on the front.
+    behind: trials that were retrained without being on the front. always: places that are among the LISTED ones.
     """
-    listed = [*rows[:LISTED], *behind]
+    places = spread(len(rows), LISTED, always)
+    listed = [*(rows[place] for place in places), *behind]
     goals = [objective.name for objective in objectives]
     retrained = [finalists[row.id] for row in listed if row.id in finalists]
     again = [name for name in _again(retrained) if name.startswith("test_") or name in goals]
@@ -96,7 +98,7 @@ def front_table(
         "rest": len(rest),
         "budget": ", ".join(sorted({str(trial.budget) for trial in retrained})),
         "rows": found,
-        "more": max(len(rows) - LISTED, 0),
+        "more": len(rows) - len(places),
     }
 
 
@@ -150,15 +152,9 @@ def card_of(
     }
 
 
-def quoted(folder: str) -> str:
-    """A folder as a shell takes it."""
-    plain = folder.replace("'", "'\"'\"'")
-    return f"'{plain}'" if re.search(r"[^\w@%+=:,./~-]", folder) else folder
-
-
 def command(folder: str, trial: int | str) -> str:
     """What takes a trial's network home."""
-    return f"nas export {quoted(folder)} {trial} --to net-{trial}"
+    return f"nas export {shlex.quote(folder)} {trial} --to net-{trial}"
 
 
 def _drawing(trial: Trial, inputs: Mapping[str, InputSpec] | None) -> str:

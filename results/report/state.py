@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from results.lock import writer
-from results.report.networks import quoted
 from results.rows import Row
 from results.units import clock
 
@@ -23,7 +23,7 @@ _ENDED = {
 def state_of(facts: Mapping[str, Any], store: Path | None, search: Sequence[Row], folder: str) -> dict[str, str]:
     """A word and why; of a run that has not ended, how far it is and the command that shows or makes more of it."""
     reason = str(facts.get("stop_reason") or "")
-    where = quoted(folder)
+    where = shlex.quote(folder)
     if reason in _ENDED:
         word, why = _ENDED[reason]
         command = f"nas resume {where}" if word == "interrupted" else ""
@@ -59,6 +59,5 @@ def _far(facts: Mapping[str, Any], search: Sequence[Row]) -> str:
     ended = ended or f"{len(search):,} trial{'' if len(search) == 1 else 's'} ended so far"
     seconds = facts.get("seconds")
     if isinstance(hours, int | float):
-        used = f"{clock(float(seconds))} of " if seconds else ""
-        ended += f"; {used}{clock(3600 * hours)} were given"
+        ended += f", {clock(float(seconds or 0))} of at most {clock(3600 * hours)} are used"
     return ended

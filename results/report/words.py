@@ -12,7 +12,6 @@ from typing import Any
 
 from nas.core.records import Objective, Status, Trial
 from results.front import Front
-from results.report.networks import quoted
 from results.rows import Row
 from results.units import clock, count, label, together, written
 
@@ -143,13 +142,14 @@ def again_of(facts: Mapping[str, Any], folder: str, *, has_folder: bool) -> list
     """Commands that make the same run again, or more of it, each with what it does."""
     if not has_folder or facts.get("recipe") is None:
         return []
-    where = quoted(folder)
+    where = shlex.quote(folder)
     plain = folder.rstrip("/")
+    again = "again" if plain == "." else f"{plain}-again"
     commit = str(facts.get("commit") or "")
     versions = facts.get("versions")
     rows = [
         (f"git checkout {commit}", "the version of Espalier that ran") if commit else ("", ""),
-        (f"nas search {quoted(f'{plain}/recipe.yaml')} --out {quoted(f'{plain}-again')}",
+        (f"nas search {shlex.quote(f'{plain}/recipe.yaml')} --out {shlex.quote(again)}",
          "the same search anew: the same recipe and seed give the same trials"
          + (", with the versions above" if versions else "")),
         (f"nas resume {where}", "go on where it stopped, or with --set budget.trials=… make it longer"),

@@ -232,6 +232,16 @@ def test_agreed_values_are_told_beside_their_share_of_all() -> None:
     assert "networks of the front that have this choice" in found["text"]
 
 
+def test_the_share_of_all_is_that_of_all_however_long_the_front_is() -> None:
+    # 6,000 networks, of which 600 are on the front; half of all have a = 1, and all of the front
+    decided = [{"a": int(i % 2 == 0), "n": i} for i in range(6000)]
+    on_front = [i % 10 == 0 for i in range(6000)]
+    rows = rows_of(decided, [90.0 if front else 50.0 for front in on_front])
+    (found,) = decisions_of(rows, Front(rows, [ACCURACY]))["agreed"]
+    assert (found["address"], found["front"]) == ("a", 1.0)
+    assert found["all"] == pytest.approx(0.5, abs=0.04)
+
+
 def test_where_the_first_goal_is_to_be_small_nothing_changes() -> None:
     codes, decided = drawn(400, 4)
     rows = rows_of(decided, codes[:, 2])

@@ -52,6 +52,11 @@ def test_everything_adds_up_to_the_wall_time(tmp_path: Path) -> None:
     assert "graph 1.0 s and functional 2.0 s" in found["keys"]["note"]
 
 
+def test_many_epochs_are_written_out(tmp_path: Path) -> None:
+    found = times(tmp_path, preparation=[{"epoch": 1499.5, "epochs": 2000, "seconds": 3.0}])
+    assert "1499.5 of 2000 epochs" in found["preparing"]["note"]
+
+
 def test_side_by_side_is_more_than_the_clock_shows(tmp_path: Path) -> None:
     found = times(tmp_path, seconds=38.5)
     assert "the rest" not in found

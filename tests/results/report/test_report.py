@@ -15,7 +15,7 @@ import pytest
 
 from nas.core.errors import StoreError
 from nas.core.records import Status, Trial
-from results.report import course, networks, points, write_report
+from results.report import course, networks, points, words, write_report
 from results.report.gather import DRAWN, gather
 from results.run import Run
 from tests.results.samples import OBJECTIVES, network, store_of, trial
@@ -273,7 +273,10 @@ def test_many_trials_make_a_bounded_page(tmp_path: Path) -> None:
     assert {drawn[0], drawn[-1]} == ends
     assert suggested <= set(drawn)
     assert said["left_out"] == said["front"] - len(drawn)
-    assert len(said["table"]["rows"]) == networks.LISTED
+    listed = [row["id"] for row in said["table"]["rows"]]
+    assert networks.LISTED - 5 <= len(listed) <= networks.LISTED
+    assert ends | suggested <= set(listed)
+    assert said["table"]["more"] == said["front"] - len(listed)
     faint = said["plot"]["faint"]
     assert 350 < len(faint["id"]) <= points.FAINT + 20
     assert sum(faint["count"]) == many - said["front"]
@@ -310,7 +313,7 @@ def test_the_state_says_whether_it_goes_on_and_how_far_it_is(tmp_path: Path) -> 
     with store_of(tmp_path, valued(*FOUR), **facts):
         going = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
     assert "still going" in going
-    assert "4 of 48 trials have ended; 1 min 15 s of 1 h 00 min were given , as of 20" in going
+    assert "4 of 48 trials have ended, 1 min 15 s of at most 1 h 00 min are used , as of 20" in going
     assert re.search(r"nas report \S+ copy writes this page anew", going)
     left = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
     assert "not ended 4" not in going
@@ -331,6 +334,27 @@ def test_how_to_make_it_again(tmp_path: Path) -> None:
     assert "nas search 'a b.yaml' in the folder /somewhere" in page.text
     assert "git checkout abc123" in page.text
     assert re.search(r"nas search '\S+my run/recipe.yaml' --out '\S+my run-again'", page.text)
+    here = words.again_of({"recipe": {}}, ".", has_folder=True)  # in the run's own folder
+    assert here[0]["command"] == "nas search ./recipe.yaml --out again"
+
+
+def test_what_an_infeasible_trial_cost_is_said_as_it_was(tmp_path: Path) -> None:
+    trials = [trial(0), trial(1, status=Status.INFEASIBLE, reason="too large")]
+    store_of(tmp_path / "free", trials).close()
+    late = trial(2, status=Status.INFEASIBLE, reason="too slow", seconds=3.0)
+    reused = [
+        trial(3, status=Status.INFEASIBLE, reason="too slow", source="cache", reuses=2),
+        trial(4, source="cache", reuses=0),
+    ]
+    store_of(tmp_path / "paid", [*trials, late, *reused]).close()
+    found = {}
+    for name in ("free", "paid"):
+        with Run(tmp_path / name) as run:
+            found[name] = {each["name"]: each for each in course.counts_of(run.rows)}
+    assert found["free"]["infeasible"]["note"].endswith("; cost nothing to find out")
+    assert found["paid"]["infeasible"]["note"].endswith("; 1 of them had to be measured to know")
+    numbers = {name: each["number"] for name, each in found["paid"].items()}
+    assert numbers == {"complete": 1, "from the cache": 2, "infeasible": 2, "failed": 0}
 
 
 @pytest.mark.parametrize("goals", [1, 2, 3])
