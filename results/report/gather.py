@@ -19,6 +19,7 @@ from results.report import course, kept, networks, points, shares, state, words
 from results.rows import Row
 from results.run import Run
 from results.savings import savings
+from results.spread import spread
 
 DRAWN = 40
 """Most drawings of networks on the front, and of those behind it."""
@@ -41,7 +42,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
         key=lambda row: [objective.loss(row.metrics) for objective in objectives],
     )
     always = networks.places_to_see(front, shown, [each["trial"] for each in suggested])
-    places = networks.spread(len(shown), DRAWN, always)
+    places = spread(len(shown), DRAWN, always)
     drawn = [shown[place].id for place in places] + [row.id for row in behind[:DRAWN]]
     badges = networks.badges_of(front, shown, finalists, {each["trial"]: each["name"] for each in suggested})
     inputs = run.inputs
@@ -49,7 +50,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
         networks.card_of(trial, inputs, objectives, finalists, units, badges, folder) for trial in run.store.pick(drawn)
     ]
     known = kept.taken(page, facts, rows, lambda: decisions_of(rows, front))
-    plotted = [shown[place] for place in networks.spread(len(shown), points.FRONTED, always)]
+    plotted = [shown[place] for place in spread(len(shown), points.FRONTED, always)]
     plot = points.points_of(plotted, behind, front, finalists, units, facts.get("constraints") or [])
     return {
         "title": words.title_of(facts, folder),

@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from nas.core.errors import NASError
 from nas.core.profile import InputSpec
 from nas.core.records import Objective, Trial
@@ -15,6 +13,7 @@ from results import drawing
 from results.front import Front
 from results.report.points import names_of, option
 from results.rows import Row
+from results.spread import spread
 from results.units import together, unit_of, written
 
 LISTED = 300
@@ -25,16 +24,6 @@ TALLEST, WIDEST = 560.0, 1250.0
 
 LAYERS = 200
 """Most rows of a network's table of layers."""
-
-
-def spread(number: int, most: int, always: Iterable[int] = ()) -> list[int]:
-    """At most so many places of a sequence, these among them, the others evenly from end to end, in order."""
-    kept = {place for place in always if place < number}
-    if number <= most:
-        return list(range(number))
-    rest = max(most - len(kept), 0)
-    evenly = {int(place) for place in np.linspace(0, number - 1, rest).round()}
-    return sorted(kept | evenly)
 
 
 def places_to_see(front: Front[Trial], rows: Sequence[Row], suggested: Iterable[int]) -> list[int]:

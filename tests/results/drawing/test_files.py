@@ -15,6 +15,7 @@ from nas.core.errors import RecipeError
 from nas.core.graph import Graph, Node, chain
 from nas.core.profile import InputSpec
 from results.drawing import FORMATS, Picture, draw, draw_png, picture, save_networks
+from results.drawing.files import WRITTEN
 from results.drawing.looks import DARK, LIGHT, LOOKS, STYLE
 from results.drawing.picture import MARGIN
 from results.drawing.shapes import Group, Rect
@@ -116,6 +117,23 @@ def test_networks_of_a_front_are_drawn_up_to_a_number_which_is_said(tmp_path: Pa
     files, said = save_networks(front, {"x": InputSpec((7,))}, tmp_path / "again")
     assert (len(files), said) == (10, "")
     assert "→" not in files[0].read_text(), "where shapes cannot be worked out there are none"
+    assert save_networks([], INPUTS, tmp_path / "none") == ([], "")
+    assert not (tmp_path / "none").exists()
     (tmp_path / "file").touch()
     with pytest.raises(RecipeError, match="cannot be written"):
         save_networks(front, INPUTS, tmp_path / "file")
+
+
+def test_drawings_of_networks_that_left_the_front_are_removed_and_nothing_else_is(tmp_path: Path) -> None:
+    folder = tmp_path / "networks"
+    save_networks([trial(1), trial(2)], INPUTS, folder)
+    others = [folder / name for name in ("mine.svg", "trial-7.svg", "trial-1-notes.txt")]  # not drawn by it
+    for file in others:
+        file.write_text("mine")
+    files, _ = save_networks([trial(2), trial(3)], INPUTS, folder)
+    assert {file.name for file in folder.glob("trial-*.*g")} == {*(file.name for file in files), "trial-7.svg"}
+    assert all(file.read_text() == "mine" for file in others)
+    (folder / WRITTEN).write_text("../precious\n")  # whatever stands there, only drawings are removed
+    (tmp_path / "precious").touch()
+    save_networks([], INPUTS, folder)
+    assert (tmp_path / "precious").exists()

@@ -214,13 +214,13 @@ def test_what_made_it_is_told_as_far_as_it_is_known(tmp_path: Path) -> None:
         command=["nas", "search", "a.yaml"],
         constraints=["params <= 100"],
     )  # fmt: skip
-    for words in (
+    for text in (
         "The strategy nsga2 looked for", "in the space cnn of about 2.4 · 10¹² networks", "seed 7", "torch 2.13.0",
         "cores 2",
         "digits (1,437 train, 360 test; 1×8×8; 10 classes)", "command nas search a.yaml", "constraints params <= 100",
         "widths: [16, 24]",
     ):  # fmt: skip
-        assert words in page.text
+        assert text in page.text
 
 
 def test_texts_of_others_cannot_break_the_page(tmp_path: Path) -> None:
