@@ -45,7 +45,9 @@ def _under(network: nn.Module, shapes: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def write_program(program: ExportedProgram, path: Path) -> None:
-    """Save a program, without the places of source files on this machine."""
+    """Save a program, without the examples that it was made with and the places of source files on this machine."""
+    args, kwargs = program.example_inputs
+    program.example_inputs = tuple(torch.zeros_like(value) for value in args), kwargs
     for module in program.graph_module.modules():
         for node in getattr(getattr(module, "graph", None), "nodes", ()):
             node.meta.pop("stack_trace", None)
