@@ -13,6 +13,7 @@ from nas.core.errors import ExportError, StoreError
 from nas.core.records import Trial
 from nas.core.roles import INHERITED
 from results.export import Examples, Exported, Proof, export, ready, target
+from results.export.formats import accepted
 from results.rows import Row
 
 if TYPE_CHECKING:
@@ -83,8 +84,11 @@ def taking(
         notes.append(f"the weights are untrained: the run kept none of trial {whole.id}")
     if (about["data"].get("normalisation") or {}).get("mean"):
         notes.append("inputs are to be normalised as in the run: architecture.json, about.data.normalisation")
+    proofs = _inherited(run, whole)
+    for proof in proofs:
+        proof.check()
     fusing = {"fold_norms": fold_norms, "merge_branches": merge_branches}
-    return Taking(whole, inputs, weights, about, folder, formats, fusing, _inherited(run, whole), tuple(notes))
+    return Taking(whole, inputs, weights, about, folder, formats, fusing, proofs, tuple(notes))
 
 
 def _about(run: Run, trial: Trial) -> dict[str, Any]:
@@ -115,6 +119,6 @@ def _inherited(run: Run, trial: Trial) -> tuple[Proof, ...]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         gaps = float(known["max_abs_difference"]), float(known["max_rel_difference"])
-        return (Proof("supernet", *gaps, None, (int(known["examples"]),)),)
+        return (Proof("supernet", *gaps, accepted("supernet"), (int(known["examples"]),)),)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is damaged ({type(error).__name__}: {error}); delete it to export without") from error

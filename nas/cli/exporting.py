@@ -16,14 +16,6 @@ from nas.examples import examples_of
 if TYPE_CHECKING:
     from results.export import Exported
 
-FORMS = {
-    "supernet": "the supernet under the same decisions",
-    "source": "model.py, reloaded",
-    "pt2": "model.pt2, the torch.export program",
-    "onnx": "model.onnx, in onnxruntime",
-}
-"""What the table calls each form."""
-
 
 def export(
     output: Output,
@@ -68,13 +60,15 @@ def export(
 
 def proof_table(made: Exported) -> Table:
     """A row for each form: how far its outputs are from those of the network of the search."""
+    from results.export.formats import FORMS
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("equal to the network of the search")
     for name in ("largest difference", "of the largest output", "allowed"):
         table.add_column(name, justify="right")
     for proof in made.proofs:
-        allowed = "" if proof.tolerance is None else f"{proof.tolerance:g}"
-        table.add_row(FORMS[proof.form], f"{proof.max_abs_difference:.2g}", f"{proof.max_rel_difference:.2g}", allowed)
+        gaps = f"{proof.max_abs_difference:.2g}", f"{proof.max_rel_difference:.2g}"
+        table.add_row(FORMS[proof.form].shown, *gaps, f"{proof.tolerance:g}")
     return table
 
 

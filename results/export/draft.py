@@ -12,12 +12,13 @@ from nas.core.errors import ExportError, ShapeError, nearest
 from nas.core.graph import Graph
 from nas.core.profile import InputSpec
 from results.export.about import ARCHITECTURE, Architecture, inputs_in_words, introduction, readme, to_json, versions
-from results.export.formats import DATA, FORMATS, accepted
+from results.export.formats import DATA, FORMATS, FORMS, accepted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from results.export.proof import Claim, Difference
+    from nas.core.difference import Difference
+    from results.export.proof import Claim
     from results.export.tree import Block
 
 MODEL, WEIGHTS, README = "model.py", "weights.safetensors", "README.md"
@@ -45,15 +46,23 @@ class Examples:
 class Proof:
     """How far one form of a network is from the built module.
 
-    batches: on how many examples it was run, each time. tolerance: what was accepted of the relative difference; None:
-    measured elsewhere, and only carried along.
+    tolerance: what is accepted of the relative difference. batches: on how many examples it was run, each time.
     """
 
     form: str
     max_abs_difference: float
     max_rel_difference: float
-    tolerance: float | None
+    tolerance: float
     batches: tuple[int, ...]
+
+    def check(self) -> None:
+        """Raise ExportError where the difference is not within the tolerance."""
+        if not self.max_rel_difference <= self.tolerance:
+            form = FORMS[self.form]
+            raise ExportError(
+                f"{form.spoken} differs from the built one by {self.max_abs_difference:g}, "
+                f"{self.max_rel_difference:.2g} of the largest output; allowed is {self.tolerance:g}; {form.hint}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """A form that `json.dumps` takes."""
@@ -151,22 +160,22 @@ def write(
         raise ExportError(f"this graph is no network: {error}") from error
     if weights is not None:
         _fill(network, weights)
-    state, notes = _state(network), ()
+    state, notes, done = _state(network), (), ""
     if fold_norms or merge_branches:
         from results.export.fuse import fuse
 
         fused = fuse(root, state, norms=fold_norms, branches=merge_branches)
         root, state, notes = fused.root, fused.state, fused.notes
         counts = ((fused.norms, "batch norm", "folded"), (fused.branches, "branch", "merged"))
-        words = ", ".join(_counted(*each) for each in counts if each[0]) or "nothing could be"
-        architecture = replace(architecture, about={**about, "fused": words})
+        done = ", ".join(_counted(*each) for each in counts if each[0])
+        architecture = replace(architecture, about={**about, "fused": done or "nothing could be"})
     source = source_of(root, introduction(architecture))
     operands = proof.examples(inputs) if given is None else _operands(given, inputs)
     claim = proof.claim(place, network, operands)
     (place / MODEL).write_text(source.text, encoding="utf-8")
     (place / WEIGHTS).write_bytes(save(state))
     alone = not source.kept
-    return Draft(architecture, claim, root, (*source.kept, *notes), alone, fused=fold_norms or merge_branches)
+    return Draft(architecture, claim, root, (*source.kept, *notes), alone, fused=bool(done))
 
 
 def _counted(count: int, what: str, done: str) -> str:
@@ -230,15 +239,10 @@ def settled(draft: Draft, found: Mapping[str, Difference | str]) -> Exported:
     """Judge what the forms of a draft gave, and write it down. Raises ExportError."""
     proofs = list(draft.proofs)
     for form, difference in found.items():
-        what, tolerance = SPOKEN[form], accepted(form, draft.fused)
         if isinstance(difference, str):
-            raise ExportError(f"{what} does not run as the built one: {difference}")
-        if not difference.relative <= tolerance:
-            raise ExportError(
-                f"{what} differs from the built one by {difference.absolute:g}, {difference.relative:.2g} of the "
-                f"largest output; allowed is {tolerance:g}; {HINTS[form]}"
-            )
-        proofs.append(Proof(form, *difference, tolerance, draft.claim.sizes))
+            raise ExportError(f"{FORMS[form].spoken} does not run as the built one: {difference}")
+        proofs.append(Proof(form, *difference, accepted(form, draft.fused), draft.claim.sizes))
+        proofs[-1].check()
     folder, formats = draft.claim.folder, {name: FORMATS[name] for name in draft.formats}
     packages = [package for made in formats.values() for package in made.packages]
     source = next(proof for proof in proofs if proof.form == "source")
@@ -257,15 +261,6 @@ def settled(draft: Draft, found: Mapping[str, Difference | str]) -> Exported:
     return Exported(folder, (*files, README), tuple(proofs), draft.notes, draft.left_out, architecture.examples)
 
 
-SPOKEN = {"source": "the reloaded network", "pt2": "model.pt2", "onnx": "model.onnx"}
-"""What errors call a form."""
-HINTS = {
-    "source": "does a module of yours keep numbers outside its state dict, or draw some when it is made?",
-    "pt2": "does a module of yours draw numbers, or depend on how many examples there are? --formats none omits it",
-    "onnx": "does a module of yours round, sort or draw numbers? --formats pt2 omits it",
-}
-
-
 def _fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load weights. Raises ExportError naming keys that are missing, unknown or of another shape."""
     own = network.state_dict()
@@ -281,10 +276,23 @@ def _fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         if getattr(value, "shape", None) != own[name].shape:
             shape = tuple(getattr(value, "shape", ()))
             raise ExportError(f"weight {name!r} has shape {shape}, the network needs {tuple(own[name].shape)}")
+        if not _exact(value, own[name]):
+            raise ExportError(
+                f"weight {name!r} is {value.dtype}, the network computes in {own[name].dtype}, which cannot hold all "
+                f"of its numbers; round it yourself (value.to({own[name].dtype})) to export what that gives"
+            )
     try:
         network.load_state_dict(dict(weights))
     except (RuntimeError, TypeError) as error:
         raise ExportError(f"the weights do not fit this network: {error}") from error
+
+
+def _exact(value: Tensor, own: Tensor) -> bool:
+    """Whether a weight keeps its numbers in the type of the network's own."""
+    if value.dtype == own.dtype:
+        return True
+    back = value.to(own.dtype).to(value.dtype)
+    return bool(((back == value) | ((back != back) & (value != value))).all())
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:
@@ -302,7 +310,7 @@ def _state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _operands(examples: Sequence[Tensor] | Tensor, inputs: Mapping[str, InputSpec]) -> tuple[Tensor, ...]:
-    """The caller's examples on the CPU. Raises ExportError when they do not fit the inputs."""
+    """The caller's examples, on the CPU, as files keep them. Raises ExportError when they do not fit the inputs."""
     import torch
 
     given = (examples,) if isinstance(examples, torch.Tensor) else tuple(examples)
@@ -312,6 +320,7 @@ def _operands(examples: Sequence[Tensor] | Tensor, inputs: Mapping[str, InputSpe
         if tuple(value.shape[1:]) != spec.shape or not len(value):
             wanted = ", ".join(map(str, spec.shape))
             raise ExportError(f"examples of input {name!r} have shape {tuple(value.shape)}; expected (N, {wanted})")
-    return tuple(
-        value.detach().cpu().to(getattr(torch, spec.dtype)) for spec, value in zip(inputs.values(), given, strict=True)
+    return tuple(  # contiguous, as a file gives them back: kernels of another layout sum in another order
+        value.detach().cpu().to(getattr(torch, spec.dtype)).contiguous()
+        for spec, value in zip(inputs.values(), given, strict=True)
     )

@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,31 +43,23 @@ def export(
     examples: inputs, batch first, one per input of the graph, on which outputs are compared; None: seeded ones.
     formats: what to write beside the source (`results.export.formats`); None: all that can be, and what cannot is told
     in `left_out`; what is named has to be written. fold_norms, merge_branches: fuse layers (`results.export.fuse`).
-    proofs: what was measured of this network before, to be shown too.
+    proofs: what was measured of this network before; judged, and shown too.
 
     The folder appears whole or not at all. An earlier export is replaced; a folder that holds anything else is refused.
 
     Raises: ExportError: a folder in the way, weights that do not fit, a layer that cannot be written, a package that is
-        missing, or outputs that differ by more than `TOLERANCES` allows.
+        missing, or outputs that differ by more than `FORMS` allows.
     """
     about, names, left_out = check(about), *ready(formats)
+    for known in proofs:
+        known.check()
     to = target(to)
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=".export-", dir=to.parent))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ExportError(f"{str(to.parent)!r} cannot be written: {why}; give another folder") from error
-    try:
+    with _beside(to) as place:
         fusing = {"fold_norms": fold_norms, "merge_branches": merge_branches}
         draft = write(graph, inputs, weights, place, about, examples, **fusing)
         draft = replace(draft, formats=names, by_name=formats is not None, left_out=left_out, proofs=tuple(proofs))
         exported = prove([draft])[0]
         _appear(place, to)
-    except OSError as error:
-        raise ExportError(f"{to} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     return replace(exported, folder=to)
 
 
@@ -89,6 +82,8 @@ def target(to: Path | str) -> Path:
         to = Path(to).expanduser().absolute()
         os.access(to, os.F_OK)  # refuses a null byte, which `exists` takes for a name that is not there
         in_the_way(to)
+        if to.is_dir() and to.resolve() in (Path.cwd(), *Path.cwd().parents):
+            raise ExportError(f"{to} is the folder you are in, and would be replaced under you; give one inside it")
         there = next(place for place in to.parents if place.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
             why = "may not be written to" if there.is_dir() else "is a file"
@@ -146,6 +141,28 @@ def in_the_way(to: Path) -> None:
             raise ExportError(f"{to} holds {', '.join(held)}, but no earlier export; give a new folder") from error
 
 
+@contextmanager
+def _beside(to: Path) -> Iterator[Path]:
+    """A hidden folder to work in, on the disk of `to`. Whatever happens, it goes, with the folders made for it.
+
+    Raises: ExportError for what the disk refuses, in the block too.
+    """
+    made = [parent for parent in to.parents if not parent.exists()]
+    place = None
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=".export-", dir=to.parent))
+        yield place
+    except OSError as error:
+        raise ExportError(f"{to} cannot be written: {error.strerror or error}; give another folder") from error
+    finally:
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # the first that holds something: the export, or what somebody put there meanwhile
+            for parent in made:
+                parent.rmdir()
+
+
 def _appear(place: Path, to: Path) -> None:
     """Rename the finished folder to its place; an earlier export goes once the new one is there."""
     in_the_way(to)
@@ -158,8 +175,9 @@ def _appear(place: Path, to: Path) -> None:
         os.rename(to, old / "earlier")
         try:
             os.rename(place, to)
-        except OSError:
-            os.rename(old / "earlier", to)
+        except BaseException:  # an interrupt must not take both
+            if not to.exists():
+                os.rename(old / "earlier", to)
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

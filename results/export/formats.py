@@ -1,4 +1,4 @@
-"""The forms in which a network is taken home beside its source, what each needs, and how equal each has to be."""
+"""The forms that a network has: what they are called, how equal each has to be; and the files beside the source."""
 
 from __future__ import annotations
 
@@ -40,20 +40,50 @@ FORMATS = {
 DATA = "model.onnx.data"
 """Weights of an ONNX network that is too large for one file."""
 
-TOLERANCES = {"source": 0.0, "pt2": 1e-5, "onnx": 1e-4}
-"""Largest difference that is accepted of each form, as a share of the largest number in an output of the built module.
 
-source: the same torch calls in the same order, so any difference is a mistake. pt2: torch's own kernels, which a
-program may call in another layout. onnx: kernels of another library, which sum in another order; float32 carries 7
-digits, of which tens of layers leave 4 and more.
-"""
+@dataclass(frozen=True)
+class Form:
+    """A form of a network that is proved equal to the built module.
+
+    spoken: what errors call it. shown: what tables call it. hint: what to look at where it differs.
+    tolerance: largest difference that is accepted, as a share of the largest number in an output of the built module.
+    """
+
+    name: str
+    spoken: str
+    shown: str
+    tolerance: float
+    hint: str
+
+
+FORMS = {
+    form.name: form
+    for form in (
+        Form(  # the same weights, cut out of larger tensors: kernels may sum them in another order
+            "supernet", "the supernet under the same decisions", "the supernet under the same decisions", 1e-4,
+            "its weights were not taken out as they ran in it; train the network by itself (finalists) and export that",
+        ),
+        Form(  # the same torch calls in the same order, so any difference is a mistake
+            "source", "the reloaded network", "model.py, reloaded", 0.0,
+            "does a module of yours keep numbers outside its state dict, or draw some when it is made?",
+        ),
+        Form(  # torch's own kernels, which a program may call in another layout
+            "pt2", "model.pt2", "model.pt2, the torch.export program", 1e-5,
+            "does a module of yours draw numbers, or depend on how many examples there are? --formats none omits it",
+        ),
+        Form(  # kernels of another library, which sum in another order; of float32's 7 digits tens of layers leave 4
+            "onnx", "model.onnx", "model.onnx, in onnxruntime", 1e-4,
+            "does a module of yours round, sort or draw numbers? --formats pt2 omits it",
+        ),
+    )
+}  # fmt: skip
 FUSED = 1e-4
-"""The same for every form of a network whose layers were fused: other weights give the same numbers by other sums."""
+"""What is accepted of every form of a network whose layers were fused: the same numbers by other sums."""
 
 
 def accepted(form: str, fused: bool = False) -> float:
     """The largest relative difference that is accepted of a form."""
-    return max(TOLERANCES[form], FUSED) if fused else TOLERANCES[form]
+    return max(FORMS[form].tolerance, FUSED) if fused else FORMS[form].tolerance
 
 
 def chosen(formats: Iterable[str] | str | None) -> tuple[str, ...]:

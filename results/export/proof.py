@@ -1,8 +1,8 @@
 """The proof of an export: a fresh process loads each of its forms, and outputs are those of the built module.
 
 Everything runs on the CPU, in eval mode, with the same number of threads, on the same inputs in the same data type,
-with as many examples as there are, with one, and with five. A difference is the largest one of any output, as a number
-and as a share of the largest number in that output of the built module; `results.export.formats` says what is accepted.
+with as many examples as there are, with one, and with five. What a difference is, `nas.core.difference` says; what is
+accepted, `results.export.formats`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nas.core.difference import Difference, difference, says_nothing
 from nas.core.errors import ExportError
 from nas.core.profile import InputSpec
 from nas.core.seeds import derive
@@ -33,13 +34,6 @@ BATCHES = (1, 5)
 SEED = 0
 SECONDS = 600
 """How long a fresh process may take."""
-
-
-class Difference(NamedTuple):
-    """The largest difference of any output: in numbers, and as a share of the largest number of that output."""
-
-    absolute: float
-    relative: float
 
 
 @dataclass(frozen=True)
@@ -69,9 +63,13 @@ class Claim:
 def claim(folder: Path, network: nn.Module, operands: tuple[Tensor, ...]) -> Claim:
     """What a built network gives for the operands, and for one and five of them where it takes so few or many.
 
-    Raises: ExportError when it does not run on the operands.
+    Raises: ExportError when it does not run on the operands, or gives no number at all: NaN is the same as any NaN.
     """
     batches, results = [operands], [outputs_of(network, operands)]
+    empty = says_nothing(results[0])
+    if empty is not None:
+        what = f"output {empty!r}" if empty else "the network"
+        raise ExportError(f"{what} gives no finite number on any example, which proves nothing; did training diverge?")
     for size in BATCHES:
         if size == len(operands[0]):
             continue
@@ -209,36 +207,17 @@ def save(operands: Sequence[Tensor], path: Path) -> str:
     return str(path)
 
 
+def named(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Outputs by their own names, from a file of `reload.py`."""
+    return {name.removeprefix("output:"): value for name, value in found.items()}
+
+
 def _apart(made: Claim, files: Sequence[str]) -> Difference | str:
     """The largest difference over all batches; what went wrong says of which."""
     worst = Difference(0.0, 0.0)
     for size, expected, file in zip(made.sizes, made.results, files, strict=True):
-        found = largest(expected, load_file(file))
+        found = difference(expected, named(load_file(file)))
         if isinstance(found, str):
             return f"on {size} example{'s' if size > 1 else ''} {found}"
         worst = Difference(max(worst.absolute, found.absolute), max(worst.relative, found.relative))
     return worst
-
-
-def largest(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Difference | str:
-    """The largest difference over all outputs, infinite where one of two numbers is none; or what does not fit."""
-    names = [name.removeprefix("output:") for name in given]
-    if sorted(names) != sorted(expected):
-        return f"it gives the outputs {sorted(names)}, expected {sorted(expected)}"
-    absolute = relative = 0.0
-    for name, value in expected.items():
-        other = given[f"output:{name}"]
-        if other.shape != value.shape or other.dtype != value.dtype:
-            return (
-                f"output {name!r} has shape {tuple(other.shape)} and type {other.dtype}, "
-                f"expected {tuple(value.shape)} and {value.dtype}"
-            )
-        same = (other == value) | ((other != other) & (value != value))
-        if same.all():
-            continue
-        apart = (other.double() - value.double()).abs()[~same]
-        gap = float(apart.where(~apart.isnan(), float("inf")).max())
-        finite = value[value.isfinite()].double().abs()
-        scale = float(finite.max()) if len(finite) else 0.0
-        absolute, relative = max(absolute, gap), max(relative, gap / scale if scale else gap)
-    return Difference(absolute, relative)

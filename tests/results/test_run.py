@@ -113,6 +113,9 @@ def test_how_far_a_network_is_from_its_supernet_is_carried_along(tmp_path: Path)
         made = run.export(0, tmp_path / "net", formats=())
         assert [(each.form, each.max_abs_difference) for each in made.proofs] == [("supernet", 2e-7), ("source", 0.0)]
         assert made.proofs[0].batches == (16,)
+        (home / "inherited.json").write_text(json.dumps(known | {"max_rel_difference": 0.2}))
+        with pytest.raises(ExportError, match=r"supernet under the same decisions differs .* by 2e-07, 0\.2 of the la"):
+            run.export(0, tmp_path / "other", formats=())
         (home / "inherited.json").write_text("{}")
         with pytest.raises(StoreError, match=r"inherited\.json is damaged \(KeyError.*delete it"):
             run.export(0, tmp_path / "net", formats=())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -13,11 +14,12 @@ import torch
 from torch import nn
 
 from nas.core.build import build
+from nas.core.difference import Difference
 from nas.core.errors import ExportError
 from nas.core.language import op, seq
 from nas.core.profile import InputSpec
 from nas.core.space import Space, image
-from results.export import export, load, proof, read
+from results.export import Proof, export, load, proof, read
 from results.export.draft import FILES, README, write
 from results.export.folder import _appear, in_the_way
 from tests.results.export.mine import foreign, unfaithful
@@ -173,9 +175,9 @@ def test_the_proof_finds_what_was_changed(tmp_path: Path) -> None:
         claims.append(write(GRAPH, SPACE.inputs, None, to, {}).claim)
         (to / "model.py").write_text((to / "model.py").read_text().replace(old, new))
     acts, doubled, misspelled, renamed, equal = (found["source"] for found in proof.differences(claims))
-    assert isinstance(acts, proof.Difference)
+    assert isinstance(acts, Difference)
     assert acts.absolute > 0
-    assert isinstance(doubled, proof.Difference)
+    assert isinstance(doubled, Difference)
     assert doubled.relative == 1.0
     assert isinstance(misspelled, str)
     assert re.search(r"NameError: name 'Netw' is not defined.*model\.py, line \d+", misspelled)
@@ -183,18 +185,71 @@ def test_the_proof_finds_what_was_changed(tmp_path: Path) -> None:
     assert equal == (0.0, 0.0)
 
 
-def test_differences_of_numbers_that_are_none() -> None:
-    nan, inf = float("nan"), float("inf")
+def test_examples_of_any_layout_are_proved_on(tmp_path: Path) -> None:
+    space = Space(seq(first=op("conv", width=32), second=op("conv", width=16, kernel=5), head=op("head")),
+                  image(3, 16, 16), 3)  # fmt: skip
+    pictures = torch.rand(4, 16, 16, 3).permute(0, 3, 1, 2)  # as most readers of files give them
+    made = export(space.decide({}).graph, space.inputs, None, tmp_path / "net", {}, pictures, formats="none")
+    assert made.max_abs_difference == 0.0
 
-    def largest(a: list[float], b: list[float]) -> proof.Difference | str:
-        return proof.largest({"": torch.tensor(a, dtype=torch.float32)}, {"output:": torch.tensor(b).float()})
 
-    assert largest([nan, inf, -inf, 1], [nan, inf, -inf, 1]) == (0.0, 0.0)
-    assert largest([nan, 1], [1, 1]) == (inf, inf)
-    assert largest([inf, 1], [-inf, 1]) == (inf, inf)
-    assert largest([1, -4], [1, -4.5]) == (0.5, 0.125)
-    assert largest([0, 0], [0, 0.25]) == (0.25, 0.25)
-    assert "shape (1,)" in str(largest([1, 2], [1]))
+def test_what_gives_no_number_proves_nothing(tmp_path: Path) -> None:
+    state = build(GRAPH, SPACE.inputs).state_dict()
+    diverged = {name: value * float("nan") if value.is_floating_point() else value for name, value in state.items()}
+    with pytest.raises(ExportError, match=r"the network gives no finite number on any example.*diverge"):
+        export(GRAPH, SPACE.inputs, diverged, tmp_path / "net", {}, formats="none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_would_be_rounded_are_refused(tmp_path: Path) -> None:
+    state = build(GRAPH, SPACE.inputs).state_dict()
+    kept = {name: value.double() if value.is_floating_point() else value for name, value in state.items()}
+    write(GRAPH, SPACE.inputs, kept, tmp_path, {})  # float32 numbers, only kept in more digits
+    name = "first.conv.weight"
+    with pytest.raises(ExportError, match=r"'first\.conv\.weight' is torch\.float64, .* torch\.float32, .* round it"):
+        export(GRAPH, SPACE.inputs, {**kept, name: kept[name] / 3}, tmp_path / "net", {}, formats="none")
+
+
+def test_what_was_measured_before_is_judged_too(tmp_path: Path) -> None:
+    wrong = Proof("supernet", 0.5, 0.1, 1e-4, (16,))
+    with pytest.raises(ExportError, match=r"the supernet under the same decisions differs .* by 0\.5, 0\.1 of"):
+        export(GRAPH, SPACE.inputs, None, tmp_path / "deep" / "net", {}, formats="none", proofs=[wrong])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_made_on_the_way_go_with_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ExportError, match="weights are not this network's"):
+        export(GRAPH, SPACE.inputs, {}, tmp_path / "mine" / "deep" / "er" / "net", {}, formats="none")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_an_interrupt_leaves_the_earlier_export(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to, new = tmp_path / "net", tmp_path / "new"
+    shutil.copytree(folder, to)
+    new.mkdir()
+    rename, calls = os.rename, []
+
+    def interrupted(old: Path, name: Path) -> None:
+        calls.append(name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        rename(old, name)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _appear(new, to)
+    assert read(to).about["title"] == "Three layers"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "new"]
+
+
+def test_the_folder_one_is_in_is_not_replaced(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to = tmp_path / "net"
+    shutil.copytree(folder, to)
+    monkeypatch.chdir(to)
+    with pytest.raises(ExportError, match="is the folder you are in"):
+        export(GRAPH, SPACE.inputs, None, ".", ABOUT, formats="none")
+    assert read(".").about["title"] == "Three layers"
 
 
 def test_loading_tells_what_is_wrong(folder: Path, tmp_path: Path) -> None:

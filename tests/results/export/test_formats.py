@@ -23,7 +23,7 @@ from nas.core.language import op, seq
 from nas.core.space import Space, image
 from results.export import Examples, Exported, Proof, convert, export, folder, proof, read
 from results.export.draft import OURS, Draft, converted, prove, settled, write
-from results.export.formats import DATA, TOLERANCES, accepted, chosen, lacking
+from results.export.formats import DATA, FORMS, accepted, chosen, lacking
 from results.export.refused import address
 from tests.results.export.mine import layers, unexportable
 from tests.results.export.spaces import WRITTEN
@@ -44,7 +44,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
     about = {"run": "digits-1", "trial": 3, "again": "nas export digits-1 3 --to FOLDER"}
     given = Examples((torch.rand(7, 1, 6, 6),), "7 examples of mine")
-    before = (Proof("supernet", 1e-7, 1e-8, None, (16,)),)
+    before = (Proof("supernet", 1e-7, 1e-8, 1e-4, (16,)),)
     return export(GRAPH, SPACE.inputs, weights, tmp_path_factory.mktemp("home") / "net", about, given, proofs=before)
 
 
@@ -53,8 +53,8 @@ def test_all_forms_are_written_and_proved(exported: Exported) -> None:
     assert [each.form for each in exported.proofs] == ["supernet", "source", "pt2", "onnx"]
     for made in exported.proofs[1:]:
         assert made.batches == (7, 1, 5)
-        assert made.tolerance == TOLERANCES[made.form]
-        assert made.max_rel_difference <= TOLERANCES[made.form]
+        assert made.tolerance == FORMS[made.form].tolerance
+        assert made.max_rel_difference <= FORMS[made.form].tolerance
     assert exported.max_abs_difference == 0.0
     assert 0 < exported.proofs[-1].max_abs_difference < 1e-5  # another library's sums: equal to the bit would be odd
 
@@ -91,6 +91,13 @@ def test_the_lines_of_the_readme_run_as_printed(exported: Exported) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "nas export digits-1 3 --to FOLDER" not in (exported.folder / "README.md").read_text()
+
+
+def test_the_program_keeps_no_example_of_the_users(exported: Exported) -> None:
+    program = torch.export.load(exported.folder / "model.pt2")
+    ((held,), _) = program.example_inputs
+    assert held.shape[1:] == (1, 6, 6)
+    assert not held.any()
 
 
 def test_the_files_name_no_place_of_this_machine(exported: Exported) -> None:
