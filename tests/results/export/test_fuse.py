@@ -11,6 +11,8 @@ from nas.core.graph import Graph
 from nas.core.language import dag, op, parallel, seq, some_of
 from nas.core.space import Space, image
 from nas.core.table import Call
+from nas.core.values import FrozenDict
+from results.export.branches import Window, window_of
 from results.export.fuse import fuse
 from results.export.tree import Block, leaves, tree_of
 from tests.results.export import spaces
@@ -138,6 +140,7 @@ RICH = {
     "depthwise": parallel(op("depthwise", kernel=5, act=None), op("depthwise", kernel=3, act=None), merge="add"),
     "strides": parallel(conv(3, stride=2, width=4), conv(1, stride=2, width=4), merge="add"),
     "dilation": parallel(conv(3, dilation=2), conv(1), merge="add"),
+    "dilation that a pixel does not have": parallel(conv(3), conv(1, dilation=2), merge="add"),
     "nested": parallel(conv(3), parallel(conv(1), op("identity"), merge="add"), merge="add"),
     "norm behind": seq(parallel(conv(3), conv(1), merge="add"), op("batch_norm")),
     "bare": parallel(op("conv2d", kernel=3), op("conv2d", kernel=1, bias=False), merge="add"),
@@ -165,13 +168,14 @@ UNLIKE = {
     "an activation between": parallel(op("conv", kernel=3), conv(1), merge="add"),
     "other strides": parallel(conv(3), seq(conv(1), conv(1)), merge="add"),
     "a product": parallel(conv(3), conv(1), merge="mul"),
-    "even kernels": parallel(conv(3), op("conv2d", kernel=2, padding=0), op("identity"), merge="add"),
+    "even kernels": parallel(conv(3), op("conv2d", kernel=2, dilation=2, padding=1), merge="add"),
+    "off centre": parallel(op("conv2d", padding=0, stride=3), op("conv2d", kernel=1, stride=3), merge="add"),
     "two dilations": parallel(conv(3, dilation=2), conv(3), merge="add"),
     "other groups": parallel(conv(3, groups=2), conv(3), merge="add"),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in UNLIKE if name != "even kernels"])
+@pytest.mark.parametrize("name", UNLIKE)
 def test_branches_that_are_no_one_layer_stay(name):
     found, gap = fused_of(made(UNLIKE[name]), branches=True)
     assert gap < 1e-12
@@ -185,6 +189,27 @@ def test_only_those_that_fit_are_merged():
     kinds = calls(found.root)
     assert (kinds.count("Conv2d"), kinds.count("MaxPool2d"), kinds.count("add")) == (1, 1, 1)
     assert gap < 1e-12
+
+
+def test_those_of_one_dilation_are_merged_beside_another():
+    part = parallel(conv(3), conv(3, dilation=2), conv(5, dilation=2), merge="add")
+    found, gap = fused_of(made(part), branches=True)
+    assert found.branches == 2
+    assert calls(found.root).count("Conv2d") == 2
+    assert gap < 1e-12
+
+
+def test_only_windows_that_are_understood_are_merged():
+    def window(*args, **kwargs):
+        return window_of(Call("nn.Conv2d", args, FrozenDict(kwargs)))
+
+    assert window(4, 4, 3, padding=1) == Window((3, 3))
+    assert window(4, 4, (1, 5), padding=(0, 2), groups=2, bias=False) == Window((1, 5), groups=2)
+    assert window(4, 4, 3, padding=1, padding_mode="circular") is None
+    assert window(4, 4, 3, padding="same") is None
+    assert window(4, 4, 3, 1, 1) is None
+    assert window(4, 4, 1, stride=(1, 2)) is None
+    assert window(4, 4, 3, padding=2, dilation=(2, 2)) is None
 
 
 def test_what_is_given_stays_as_it_is():
