@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp, lgamma
 from typing import Any
-
-import numpy as np
 
 from results.analysis.choices import meant, named
 
@@ -79,13 +78,12 @@ def at_least(having: int, number: int, all_having: int, all_number: int) -> floa
     >>> round(at_least(2, 2, 2, 4), 6)  # both of two out of four: 1 of 6 pairs
     0.166667
     """
-    from scipy.special import gammaln
-
-    def log_ways(n: Any, k: Any) -> Any:
-        return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-
-    k = np.arange(having, min(number, all_having) + 1)
-    k = k[number - k <= all_number - all_having]
     rest = all_number - all_having
-    logs = log_ways(all_having, k) + log_ways(rest, number - k) - log_ways(all_number, number)
-    return min(1.0, float(np.exp(logs).sum()))
+    ways = range(max(having, number - rest), min(number, all_having) + 1)
+    whole = _log_ways(all_number, number)
+    return min(1.0, sum(exp(_log_ways(all_having, k) + _log_ways(rest, number - k) - whole) for k in ways))
+
+
+def _log_ways(n: int, k: int) -> float:
+    """The logarithm of the number of ways to take k of n."""
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
