@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma
@@ -50,8 +50,9 @@ def agreement(front: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, A
     from one another are no independent draws, which the test takes them for.
     """
     found: list[Agreed] = []
-    for address in dict.fromkeys(address for each in front for address in each):
-        mine, theirs = _counts(front, address), _counts(every, address)
+    of_front, of_all = _counts(front), _counts(every)
+    for address, mine in of_front.items():
+        theirs = of_all[address]
         if len(theirs) < 2 or mine.total() < FEWEST:
             continue
         option, having = mine.most_common(1)[0]
@@ -67,9 +68,13 @@ def agreement(front: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, A
     return tuple(each for each in sure if each.having >= SHARED * each.number)
 
 
-def _counts(decisions: Sequence[Mapping[str, Any]], address: str) -> Counter[Any]:
-    """Option → networks that took it, of those that have the choice."""
-    return Counter(named(each[address]) for each in decisions if address in each)
+def _counts(decisions: Sequence[Mapping[str, Any]]) -> dict[str, Counter[Any]]:
+    """Address → option → networks that took it, of those that have the choice."""
+    found: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    for each in decisions:
+        for address, option in each.items():
+            found[address][named(option)] += 1
+    return found
 
 
 def at_least(having: int, number: int, all_having: int, all_number: int) -> float:
