@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 import search_spaces  # noqa: F401 - registers the spaces
@@ -161,6 +162,16 @@ def vectors() -> Space:
     block = one_of(op("dense", width=one_of(8, 12)), op("mlp", hidden=16), seq(op("batch_norm"), op("dense", width=8)))
     return Space(seq(repeat(block, times=one_of(1, 2, 4)), merged=parallel(op("linear"), op("tanh"), merge="mul"),
                      head=op("head", dropout=0.2)), features(5), 4)  # fmt: skip
+
+
+def worn(network: nn.Module, seed: int = 0) -> nn.Module:
+    """A network whose biases, scales and statistics are as training leaves them: none is 0 or 1."""
+    source = torch.Generator().manual_seed(seed)
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and value.ndim == 1:
+            low = 0.5 if name.endswith(("running_var", "weight")) else -0.3
+            value.copy_(low + torch.rand(value.shape, generator=source) * (1.0 if low > 0 else 0.6))
+    return network
 
 
 WRITTEN: dict[str, Callable[[], Space]] = {
