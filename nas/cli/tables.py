@@ -10,6 +10,7 @@ from rich.table import Table
 
 from nas.cli.output import WIDTH
 from results.units import written
+from results.ways import by_way, taken, ways_of
 
 REASON = 40
 """Signs of a reason that a table shows."""
@@ -34,21 +35,6 @@ def front_table(
     if not finalists or (not ways_of(finalists.values()) and _needs(beside) <= width):
         return beside
     return Group(_front(shown, names, {}, units), "", _finalists(names, finalists, units))
-
-
-def ways_of(finalists: Iterable[Any]) -> list[str]:
-    """In which ways finalists were measured side by side, on the validation part and on the test part.
-
-    It is 'inherited' where there are val_accuracy_inherited and test_accuracy_inherited beside val_accuracy and
-    test_accuracy.
-    """
-    names = dict.fromkeys(name for trial in finalists for name in trial.metrics)
-    found: dict[str, set[str]] = {}
-    for name in names:
-        for base in names:
-            if name.startswith(f"{base}_"):
-                found.setdefault(name.removeprefix(f"{base}_"), set()).add(base.partition("_")[0])
-    return [way for way, parts in found.items() if parts >= {"val", "test"}]
 
 
 def _front(
@@ -83,9 +69,9 @@ def _finalists(names: Sequence[str], finalists: Mapping[int, Any], units: Mappin
             table.add_row(*row)
         for way in had:
             values = {name: trial.metrics.get(f"{name}_{way}") for name in again}
-            taken = all(value == trial.metrics.get(name) for name, value in values.items())
+            best = taken(trial.metrics, way, again)
             cells = (written(name, value, units) for name, value in values.items())
-            table.add_row(*head, f"{way} ✓" if taken else way, *cells, style="bold" if taken else "")
+            table.add_row(*head, f"{way} ✓" if best else way, *cells, style="bold" if best else "")
             head = ["", ""]
     return table
 
@@ -119,7 +105,7 @@ def _again(names: Sequence[str], finalists: Iterable[Any]) -> list[str]:
     """
     known = list(finalists)
     have = {name for trial in known for name in trial.metrics}
-    told = {f"{name}_{way}" for name in have for way in ways_of(known)}
+    told = by_way(have, ways_of(known))
     trained = [name for name in names if name in have and name.startswith(("val_", "train_"))]
     tests = (name for name in have if name.startswith("test_") and not name.endswith("loss"))
     return [name for name in (*trained, *sorted(tests)) if name not in told]

@@ -15,6 +15,7 @@ from results.report.points import names_of, option
 from results.rows import Row
 from results.spread import spread
 from results.units import together, unit_of, written
+from results.ways import by_way, taken, ways_of
 
 LISTED = 300
 """Most rows of the table."""
@@ -69,7 +70,8 @@ def front_table(
     listed = [*(rows[place] for place in places), *behind]
     goals = [objective.name for objective in objectives]
     retrained = [finalists[row.id] for row in listed if row.id in finalists]
-    again = [name for name in _again(retrained) if name.startswith("test_") or name in goals]
+    told = by_way(_again(retrained), ways_of(retrained))  # its card has these
+    again = [name for name in _again(retrained) if name not in told and (name.startswith("test_") or name in goals)]
     rest = [name for name in names_of(listed, goals) if name not in goals]
     found = []
     for row in listed:
@@ -125,12 +127,16 @@ def card_of(
     """A network of the front: its numbers, its drawing, its layers, how to take it home."""
     other = finalists.get(trial.id)
     goals = [objective.name for objective in objectives]
+    ways = ways_of([other] if other else [])
+    told = by_way(other.metrics, ways) if other else {}
+    plain = [name for name in _again([other]) if name not in told] if other else []
     return {
         "id": trial.id,
         "badges": badges[trial.id],
         "short": " · ".join(f"{written(name, trial.metrics[name], units)} {name}" for name in goals),
         "metrics": [(name, written(name, trial.metrics[name], units)) for name in names_of([trial], goals)],
-        "again": [(name, written(name, other.metrics[name], units)) for name in _again([other])] if other else [],
+        "again": [(name, written(name, other.metrics[name], units)) for name in plain] if other else [],
+        "ways": _ways(other, plain, ways, units) if other else None,
         "again_budget": str(other.budget) if other else "",
         "again_reason": "" if other is None or other.complete else other.reason,
         "command": command(folder, trial.id),
@@ -139,6 +145,19 @@ def card_of(
         "decisions": [(address, option(value)) for address, value in trial.candidate.decisions.items()],
         "origin": _origin(trial),
     }
+
+
+def _ways(trial: Trial, names: Sequence[str], ways: Sequence[str], units: Mapping[str, str]) -> dict[str, Any] | None:
+    """What a finalist reached in each way, a row per metric; whose weights it has is marked. None of one way."""
+    shown = [name for name in names if any(f"{name}_{way}" in trial.metrics for way in ways)]
+    if not shown:
+        return None
+    best = [taken(trial.metrics, way, shown) for way in ways]
+    rows = [
+        {"name": name, "cells": [written(name, trial.metrics.get(f"{name}_{way}"), units) for way in ways]}
+        for name in shown
+    ]
+    return {"heads": [{"name": way, "taken": is_best} for way, is_best in zip(ways, best, strict=True)], "rows": rows}
 
 
 def command(folder: str, trial: int | str) -> str:

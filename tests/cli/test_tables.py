@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from nas.cli.tables import front_table, ways_of
+from nas.cli.tables import front_table
 from nas.core.records import Trial
+from results.ways import ways_of
 from tests.results.samples import trial
 
 NAMES = ("val_accuracy", "params")

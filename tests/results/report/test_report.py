@@ -338,6 +338,28 @@ def test_how_to_make_it_again(tmp_path: Path) -> None:
     assert here[0]["command"] == "nas search ./recipe.yaml --out again"
 
 
+def test_the_ways_of_a_finalist_stand_in_its_card_and_not_in_the_table(tmp_path: Path) -> None:
+    numbers = {"inherited": (91.0, 90.0), "tuned": (93.0, 92.5), "scratch": (92.0, 94.0)}
+    metrics = {
+        f"{part}_accuracy_{way}": value
+        for way, two in numbers.items()
+        for part, value in zip(("val", "test"), two, strict=True)
+    }
+    finalist = trial(9, stage="finalist", of=1, metrics={**metrics, "val_accuracy": 93.0, "test_accuracy": 92.5})
+    store_of(tmp_path, [*valued(*FOUR), finalist]).close()
+    with Run(tmp_path) as run:
+        said = gather(run, "here")
+    again = [head["name"] for head in said["table"]["heads"] if head["kind"] == "again"]
+    assert again == ["test_accuracy", "val_accuracy"]
+    ways = next(card for card in said["cards"] if card["id"] == 1)["ways"]
+    assert [(head["name"], head["taken"]) for head in ways["heads"]] == [
+        ("inherited", False), ("tuned", True), ("scratch", False)
+    ]  # fmt: skip
+    cells = {row["name"]: row["cells"] for row in ways["rows"]}
+    assert cells["test_accuracy"] == ["90.00 %", "92.50 %", "94.00 %"]
+    assert [card["ways"] for card in said["cards"] if card["id"] != 1] == [None, None]
+
+
 def test_what_an_infeasible_trial_cost_is_said_as_it_was(tmp_path: Path) -> None:
     trials = [trial(0), trial(1, status=Status.INFEASIBLE, reason="too large")]
     store_of(tmp_path / "free", trials).close()
