@@ -107,7 +107,10 @@ def _line(run: Compared, comparison: Comparison) -> tuple[NDArray[np.float64], N
 
 
 def _names(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Names beside the ends of lines, moved apart where they would overlap."""
+    """Names beside the ends of lines, moved apart where they would overlap, readable above other lines."""
+    from matplotlib.patheffects import withStroke
+
+    halo = withStroke(linewidth=3, foreground="white")
     low, high = axes.get_ylim()
     gap = (high - low) * 0.045
     order = sorted(ends, key=lambda end: end[1])
@@ -120,4 +123,4 @@ def _names(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         ceiling = places[number] - gap
     for (x, _y, name, colour), place in zip(order, places, strict=True):
         axes.annotate(name, (x, place), xytext=(7, 0), textcoords="offset points", color=colour, va="center",
-                      fontsize=8.5, annotation_clip=False)  # fmt: skip
+                      fontsize=8.5, annotation_clip=False, path_effects=[halo])  # fmt: skip

@@ -73,11 +73,12 @@ def along(axes: Axes, trials: int) -> None:
 
 
 def thousands(axes: Axes) -> None:
-    """Large numbers along both axes with k, M, …, where an axis is linear."""
-    from matplotlib.ticker import EngFormatter
+    """Large numbers along both axes with k, M, …, but not along an axis of trials."""
+    from matplotlib.ticker import EngFormatter, StrMethodFormatter
 
-    for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
-        if scale == "linear" and max(map(abs, axis.get_view_interval())) >= 1e4:
+    for axis in (axes.xaxis, axes.yaxis):
+        counted = isinstance(axis.get_major_formatter(), StrMethodFormatter)  # see `along`
+        if not counted and max(map(abs, axis.get_view_interval())) >= 1e4:
             axis.set_major_formatter(EngFormatter(sep=""))
 
 
@@ -101,8 +102,6 @@ def make_figure(run: Run, x: str | None = None, y: str | None = None) -> Figure:
 
 
 def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
-    from matplotlib.ticker import EngFormatter
-
     front = run.front
     shown = [trial for trial in front.complete if _has(trial, across) and _has(trial, up)]
     if not shown:
@@ -127,12 +126,11 @@ def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
         axes.scatter(*_points([knee], across, up), s=70, marker="D", color=KNEE, edgecolors="white", linewidths=0.8,
                      zorder=4, label=f"knee (trial {knee.id})")  # fmt: skip
     units = {objective.name: objective.unit for objective in run.objectives}
-    for name, axis, scale in ((across, axes.xaxis, axes.set_xscale), (up, axes.yaxis, axes.set_yscale)):
+    for name, scale in ((across, axes.set_xscale), (up, axes.set_yscale)):
         values = [_value(trial, name) for trial in shown]
         if name != "trial" and logarithmic(name, min(values), max(values), units):
             scale("log")
-        if max(map(abs, values)) >= 1e4:
-            axis.set_major_formatter(EngFormatter(sep=""))
+    thousands(axes)
     axes.legend(frameon=False, fontsize=9)
 
 

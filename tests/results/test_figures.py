@@ -65,6 +65,13 @@ def test_what_repeats_a_trial_is_not_drawn_and_what_another_run_paid_for_is(tmp_
         assert shown[0] == "dominated (2)"
 
 
+def test_large_numbers_are_short_on_any_axis(tmp_path: Path) -> None:
+    with run_of(tmp_path / "log", POINTS) as run:
+        assert make_figure(run).axes[0].xaxis.get_major_formatter()(20000) == "20k"
+    with run_of(tmp_path / "linear", [(90, 30000), (95, 60000)]) as run:
+        assert make_figure(run).axes[0].xaxis.get_major_formatter()(20000) == "20k"
+
+
 def test_shares_are_never_on_a_logarithmic_axis(tmp_path: Path) -> None:
     with run_of(tmp_path, [(1, 10), (98, 1000)]) as run:
         (axes,) = make_figure(run).axes
