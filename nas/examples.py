@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas import runfolder
-from nas.core.errors import NASError
+from nas.core.errors import NASError, StoreError
 from nas.running import inside
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ def examples_of(run: Run, count: int = COUNT) -> Examples:
     from results.export import Examples
     from results.export.proof import examples
 
-    inputs = run.inputs or {}
+    inputs = run.inputs
+    if inputs is None:
+        raise StoreError(
+            f"{run} does not say what its networks take (the fact 'inputs'), so it has no examples for them"
+        )
     try:
         data = _data(run)
         part = next((name for name in PARTS if len(data.part(name))), PARTS[0])

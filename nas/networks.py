@@ -4,6 +4,9 @@ net/                        a folder that `nas export` wrote
 net/model.pt2               a torch.export program
 net/model.onnx              an ONNX model, run by onnxruntime on the CPU
 file.py:name, module:name   an nn.Module, a class of one, or a function that returns one
+
+All but an ONNX file can run code of whoever wrote it: `model.py` and Python files are run, and torch reads a program's
+odd parts with pickle. Name only what you trust.
 """
 
 from __future__ import annotations
@@ -120,11 +123,12 @@ def _program(path: Path) -> Network:
 
 def _onnx(path: Path, threads: int) -> Network:
     try:
+        import onnx  # noqa: F401 - counts the weights
         import onnxruntime
-    except ImportError:
-        raise ExportError(
-            f"{path} needs the package onnxruntime, which is not installed: pip install 'espalier-nas[onnx]'"
-        ) from None
+    except ImportError as error:
+        from results.export.formats import INSTALL
+
+        raise ExportError(f"{path} needs the package {error.name}, which is not installed: {INSTALL}") from None
     import torch
 
     options = onnxruntime.SessionOptions()

@@ -12,6 +12,7 @@ import torch
 import nas
 from evaluators.data import load
 from nas import running
+from nas.core.errors import StoreError
 from nas.examples import examples_of
 from results.run import Run
 from tests.results.samples import store_of
@@ -93,3 +94,8 @@ def test_runs_without_data_of_other_shapes_and_of_huge_data(
     monkeypatch.setattr("nas.examples.LARGEST", 1000)
     with _run(tmp_path / "huge", data, "mine.npz") as run:
         assert "would take long" in examples_of(run).words
+
+
+def test_a_run_that_does_not_say_what_its_networks_take_has_none(tmp_path: Path) -> None:
+    with _run(tmp_path / "run", None, "digits", None) as run, pytest.raises(StoreError, match="does not say what its"):
+        examples_of(run)

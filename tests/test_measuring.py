@@ -120,10 +120,11 @@ def test_an_onnx_model(home):
         nas.evaluate(str(home / "own.onnx"), bench=Bench(device="cuda"))
 
 
-def test_a_package_that_is_missing_is_named(home, monkeypatch):
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_package_that_is_missing_is_named(home, monkeypatch, package):
     (home / "any.onnx").write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ExportError, match=r"onnxruntime, which is not installed: pip install 'espalier-nas\[onnx\]'"):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ExportError, match=rf"{package}, which is not installed: pip install 'espalier-nas\[onnx\]'"):
         nas.evaluate(str(home / "any.onnx"))
 
 
