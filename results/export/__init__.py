@@ -5,13 +5,15 @@ load(folder) -> nn.Module                                  the network of a fold
 read(folder) -> Architecture                               its graph, inputs, decisions and metrics
 
 folder      places the folder                           draft       writes and proves it
-about       architecture.json, words for people         formats     the forms beside the source, what is accepted
+about       architecture.json, words for people         formats     the forms of a network, what is accepted of each
+given       weights and examples of the caller's
 tree        a graph as nested blocks                    classes     which blocks share a class
 parameters  what a class's constructor takes            naming      names of classes
 forward     the statements of a forward                 shapes      shapes as comments
 source      the text of model.py                        style       layout as ruff's formatter has it
 copied      what is taken over from other files         slicing     the part of a file that some names need
-fuse        fewer layers that compute the same          refused     what an exporter cannot express, in words
+fuse        fewer layers that compute the same          branches    sums of branches that are one layer
+editing     blocks and weights, changed                 refused     what an exporter cannot express, in words
 proof       outputs compared in a fresh process         reload      what that process runs
                                                         convert     makes model.pt2 and model.onnx, in another one
 """

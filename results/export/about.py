@@ -141,7 +141,9 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
     ]
     rows.append(("Cost", f"{costs.params:,} parameters, {costs.macs:,} multiply-adds for one input"))
     if architecture.about.get("fused"):
-        rows.append(("Fused", f"{architecture.about['fused']}; the cost is that before it"))
+        rows.append(
+            ("Fused", f"{architecture.about['fused']}; the cost is that before it; for use, not for more training")
+        )
     known = {"params": costs.params, "macs": costs.macs}
     shown = {n: v for n, v in dict(architecture.about.get("metrics", {})).items() if known.get(n) != v}
     rows += _preparation(architecture.about.get("data"))

@@ -5,6 +5,7 @@ import pickle
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -103,14 +104,17 @@ def test_beside_inherited_weights_stands_how_far_they_are_from_the_supernet(read
 def test_a_wrong_way_out_of_the_supernet_would_be_seen(ready, tmp_path, monkeypatch):
     right = ready.trained.supernet.inherited
 
-    def wrong(*arguments):
+    def wrong(factor, *arguments):
         state = right(*arguments)
         name = next(name for name, value in state.items() if value.is_floating_point())
-        return state | {name: state[name] * 1.5}
+        return state | {name: state[name] * factor}
 
-    monkeypatch.setattr(ready.trained.supernet, "inherited", wrong)
-    ready.inherit(ready.space[7], tmp_path)
-    assert json.loads((tmp_path / INHERITED).read_text())["max_abs_difference"] > 1e-2
+    for factor, least in ((1.5, 1e-2), (float("nan"), float("inf"))):
+        monkeypatch.setattr(ready.trained.supernet, "inherited", partial(wrong, factor))
+        ready.inherit(ready.space[7], tmp_path)
+        known = json.loads((tmp_path / INHERITED).read_text())
+        assert known["max_abs_difference"] >= least
+        assert known["max_rel_difference"] >= least
 
 
 def test_an_answer_does_not_depend_on_what_was_asked_before(ready, tmp_path):

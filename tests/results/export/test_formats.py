@@ -138,10 +138,18 @@ def test_fused_layers_are_proved_too(tmp_path: Path) -> None:
     weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
     made = export(GRAPH, SPACE.inputs, weights, tmp_path / "net", {}, formats="none", fold_norms=True)
     assert "BatchNorm" not in (made.folder / "model.py").read_text()
-    assert "Fused:   1 batch norm folded; the cost is that before it" in (made.folder / "model.py").read_text()
+    words = "Fused:   1 batch norm folded; the cost is that before it; for use, not for more training\n"
+    assert words in (made.folder / "model.py").read_text()
     assert [(each.form, each.tolerance) for each in made.proofs] == [("source", 1e-4)]
     assert 0 < made.max_abs_difference < 1e-5
     assert accepted("source") == 0.0
+
+
+def test_where_nothing_could_be_fused_the_source_is_equal_to_the_bit(tmp_path: Path) -> None:
+    plain = Space(seq(op("conv2d", width=4), op("relu"), op("head")), image(1, 6, 6), 3)
+    draft = write(plain.decide({}).graph, plain.inputs, None, tmp_path, {}, fold_norms=True, merge_branches=True)
+    assert draft.architecture.about["fused"] == "nothing could be"
+    assert accepted("source", draft.fused) == 0.0
 
 
 # ---- what an exporter makes of networks of all kinds -----------------------------------------------------------------
