@@ -75,6 +75,7 @@ class Show:
         self.counts: Counter[str] = Counter()
         self.seen = self.retrained = self.replayed = 0
         self.began = self.shown = time.monotonic()
+        self.until: float | None = None
         self.stage = Stage("search", 0, trials, "starting")
         self.spinner = Spinner("dots")
         self.live: Live | None = None
@@ -103,6 +104,8 @@ class Show:
             self._finalist(trial)
             return
         now = time.monotonic()
+        if self.hours is not None:  # they count from the run's beginning, which may be sessions ago
+            self.until = now + self.hours * 3600 - event.outcome.seconds
         self.seen += 1
         self.replayed += event.kind == "replay"
         if self.seen == self.replayed:
@@ -231,15 +234,15 @@ class Show:
             return ["read back" if self.replayed else "starting"]
         rate = done / seconds
         speed = f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s" if rate >= 1 else f"{60 * rate:.3g}/min"
-        left = self._left(rate, seconds)
+        left = self._left(rate, now)
         return [speed, *([f"{clock(left)} left"] if left is not None else [])]
 
-    def _left(self, rate: float, seconds: float) -> float | None:
+    def _left(self, rate: float, now: float) -> float | None:
         estimates = []
         if self.trials is not None and self.seen - self.replayed >= FEW:
             estimates.append((self.trials - self.seen) / rate)
-        if self.hours is not None:
-            estimates.append(max(0.0, self.hours * 3600 - seconds))
+        if self.until is not None:
+            estimates.append(max(0.0, self.until - now))
         return min(estimates) if estimates else None
 
 

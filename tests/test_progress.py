@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ class Event:
 
     kind: str
     trial: Trial
-    outcome: Any = None
+    outcome: Any = field(default_factory=lambda: SimpleNamespace(seconds=0.0))
 
 
 def ended(id_: int, status: Status = Status.COMPLETE, **others: Any) -> Event:
@@ -157,15 +158,40 @@ def test_a_dumb_terminal_gets_plain_lines() -> None:
     assert "\x1b[?25l" not in file.getvalue()
 
 
-def test_a_resumed_search_counts_what_was_read_back_but_not_its_speed() -> None:
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that a view reads."""
+    found = Clock()
+    monkeypatch.setattr(progress, "time", found)
+    return found
+
+
+def test_a_resumed_search_counts_what_was_read_back_but_not_its_speed(clock: Clock) -> None:
     show = Show(terminal(80)[0], OBJECTIVES, 20, None, 0)
     for id_ in range(10):
         show(Event("replay", ended(id_).trial))
     assert "10/20 read back" in seen(show, 80)[0]
-    show.began -= 10
+    clock.now += 10
     for id_ in range(10, 15):
         show(ended(id_))
-    assert re.search(r"15/20 30/min, 10\.\d s left", seen(show, 80)[0])
+    assert "15/20 30/min, 10.0 s left" in seen(show, 80)[0]
+
+
+def test_hours_that_earlier_sessions_used_are_not_left(clock: Clock) -> None:
+    show = Show(terminal(100)[0], OBJECTIVES, None, 2.0, 0)
+    show(Event("replay", ended(0).trial, SimpleNamespace(seconds=3600.0)))
+    clock.now += 600
+    show(Event("trial", ended(1).trial, SimpleNamespace(seconds=4200.0)))
+    clock.now += 60
+    assert "49 min 0 s left" in " ".join(seen(show, 100))
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.booleans()), max_size=40), st.integers(1, 2))
