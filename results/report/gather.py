@@ -16,6 +16,7 @@ from nas.core.records import Trial
 from results.analysis.decisions import decisions_of
 from results.front import Front
 from results.report import course, kept, networks, points, shares, state, words
+from results.report.shares import unbroken
 from results.rows import Row
 from results.run import Run
 from results.savings import savings
@@ -55,7 +56,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
     return {
         "title": words.title_of(facts, folder),
         "state": state.state_of(facts, run.store.path, search, folder),
-        "summary": _unbroken(words.summary_of(facts, search, front, shown, units)),
+        "summary": unbroken(words.summary_of(facts, search, front, shown, units)),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "folder": shlex.quote(folder),
         "objectives": [words.goal(objective, units) for objective in objectives],
@@ -88,12 +89,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
 
 def suggestions_of(front: Front[Trial]) -> list[dict[str, Any]]:
     """What to look at first: the trial's number, what it is called, and how it was found."""
-    return [{"trial": each.trial.id, "name": each.name, "why": _unbroken(each.why)} for each in front.suggestions()]
-
-
-def _unbroken(text: str) -> str:
-    """A number and its percent sign stay in one line."""
-    return text.replace(" %", "\u00a0%")
+    return [{"trial": each.trial.id, "name": each.name, "why": unbroken(each.why)} for each in front.suggestions()]
 
 
 def _ends(curve: Mapping[str, Any]) -> str:

@@ -70,8 +70,7 @@ def front_table(
     listed = [*(rows[place] for place in places), *behind]
     goals = [objective.name for objective in objectives]
     retrained = [finalists[row.id] for row in listed if row.id in finalists]
-    told = by_way(_again(retrained), ways_of(retrained))  # its card has these
-    again = [name for name in _again(retrained) if name not in told and (name.startswith("test_") or name in goals)]
+    again = [name for name in _of_one_way(retrained) if name.startswith("test_") or name in goals]
     rest = [name for name in names_of(listed, goals) if name not in goals]
     found = []
     for row in listed:
@@ -100,14 +99,21 @@ def _again(finalists: Sequence[Trial]) -> list[str]:
     return sorted((name for name in have if name not in fixed), key=lambda name: not name.startswith("test_"))
 
 
+def _of_one_way(finalists: Sequence[Trial]) -> list[str]:
+    """The same without those that tell another one in one of several ways."""
+    names = _again(finalists)
+    told = by_way(names, ways_of(finalists))
+    return [name for name in names if name not in told]
+
+
 def retrained_of(finalists: Mapping[int, Trial]) -> dict[int, dict[str, float]]:
-    """Trial → what training it again gave."""
-    return {id_: {name: trial.metrics[name] for name in _again([trial])} for id_, trial in finalists.items()}
+    """Trial → what training it again gave, by the way whose weights were taken."""
+    return {id_: {name: trial.metrics[name] for name in _of_one_way([trial])} for id_, trial in finalists.items()}
 
 
 def units_of(finalists: Mapping[int, Trial], units: Mapping[str, str]) -> dict[str, str]:
     """Unit of each metric of those."""
-    return {name: unit_of(name, units) for name in _again([*finalists.values()])}
+    return {name: unit_of(name, units) for name in _of_one_way([*finalists.values()])}
 
 
 def _cell(name: str, metrics: Mapping[str, float], units: Mapping[str, str], kind: str) -> dict[str, Any]:
@@ -127,16 +133,14 @@ def card_of(
     """A network of the front: its numbers, its drawing, its layers, how to take it home."""
     other = finalists.get(trial.id)
     goals = [objective.name for objective in objectives]
-    ways = ways_of([other] if other else [])
-    told = by_way(other.metrics, ways) if other else {}
-    plain = [name for name in _again([other]) if name not in told] if other else []
+    plain = _of_one_way([other]) if other else []
     return {
         "id": trial.id,
         "badges": badges[trial.id],
         "short": " · ".join(f"{written(name, trial.metrics[name], units)} {name}" for name in goals),
         "metrics": [(name, written(name, trial.metrics[name], units)) for name in names_of([trial], goals)],
         "again": [(name, written(name, other.metrics[name], units)) for name in plain] if other else [],
-        "ways": _ways(other, plain, ways, units) if other else None,
+        "ways": _ways(other, plain, units) if other else None,
         "again_budget": str(other.budget) if other else "",
         "again_reason": "" if other is None or other.complete else other.reason,
         "command": command(folder, trial.id),
@@ -147,8 +151,9 @@ def card_of(
     }
 
 
-def _ways(trial: Trial, names: Sequence[str], ways: Sequence[str], units: Mapping[str, str]) -> dict[str, Any] | None:
+def _ways(trial: Trial, names: Sequence[str], units: Mapping[str, str]) -> dict[str, Any] | None:
     """What a finalist reached in each way, a row per metric; whose weights it has is marked. None of one way."""
+    ways = ways_of([trial])
     shown = [name for name in names if any(f"{name}_{way}" in trial.metrics for way in ways)]
     if not shown:
         return None

@@ -14,7 +14,8 @@ def with_bars(decisions: Mapping[str, Any]) -> dict[str, Any]:
     goals = []
     for goal in decisions["goals"]:
         rows = [row for row in goal["rows"] if row["mean"] >= LEAST]
-        goals.append({**goal, "rows": _bars(rows), "less": len(rows) < len(goal["rows"])})
+        text = unbroken(goal["text"])
+        goals.append({**goal, "text": text, "rows": _bars(rows), "less": len(rows) < len(goal["rows"])})
     return {**decisions, "goals": goals}
 
 
@@ -38,4 +39,9 @@ def _bars(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}\u00a0%"
+    return unbroken(f"{100 * share:.0f} %")
+
+
+def unbroken(text: str) -> str:
+    """A number and its percent sign stay in one line."""
+    return text.replace(" %", "\u00a0%")

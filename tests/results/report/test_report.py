@@ -358,6 +358,7 @@ def test_the_ways_of_a_finalist_stand_in_its_card_and_not_in_the_table(tmp_path:
     cells = {row["name"]: row["cells"] for row in ways["rows"]}
     assert cells["test_accuracy"] == ["90.00 %", "92.50 %", "94.00 %"]
     assert [card["ways"] for card in said["cards"] if card["id"] != 1] == [None, None]
+    assert said["retrained"] == {1: {"test_accuracy": 92.5, "val_accuracy": 93.0}}
 
 
 def test_what_an_infeasible_trial_cost_is_said_as_it_was(tmp_path: Path) -> None:

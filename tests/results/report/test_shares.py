@@ -22,4 +22,5 @@ def test_bars_lie_on_the_scale_of_the_widest() -> None:
 
 
 def test_nothing_to_draw() -> None:
-    assert with_bars({"goals": [{"rows": []}], "agreed": [], "text": ""})["goals"] == [{"rows": [], "less": False}]
+    (goal,) = with_bars({"goals": [{"rows": [], "text": "explains 3 %"}], "agreed": [], "text": ""})["goals"]
+    assert goal == {"rows": [], "less": False, "text": "explains 3\u00a0%"}
