@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,7 @@ def export(
         if chosen != trial:
             output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")
         waiting = output.err.status("writing and proving …") if output.err.is_terminal else nullcontext()
-        with waiting:
+        with waiting, _terminated_as_interrupted():
             made = asked.write(examples_of(run))
     for why in dict.fromkeys(made.left_out.values()):
         output.warn(why)
@@ -56,6 +58,16 @@ def export(
     output.show(proof_table(made))
     sizes = " and ".join(", ".join(map(str, made.proofs[-1].batches)).rsplit(", ", 1))
     output.say(f"\ncompared in a fresh process on {made.examples}, {sizes} at a time")
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, as schedulers send it, is a Ctrl-C: what is half-written goes, and processes end."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def proof_table(made: Exported) -> Table:

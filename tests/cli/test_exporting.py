@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,21 @@ def test_a_run_without_finished_trials(tmp_path: Path, nas: Nas, monkeypatch: py
     found = nas("export", "run", 0, "--to", "net")
     assert found.code == 2
     assert _line(found.err) == "error: run holds no trial 0; no trial has ended yet"
+
+
+def test_a_terminated_export_leaves_nothing(run: Path, nas: Nas, monkeypatch: pytest.MonkeyPatch) -> None:
+    def died(*_: object) -> None:
+        raise AssertionError("the signal ended the process where it was")
+
+    def terminated(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("results.export.folder.prove", terminated)
+    before = signal.signal(signal.SIGTERM, died)
+    try:
+        found = nas("export", "run", 1, "--to", "deep/net", "--untrained", "--formats", "none")
+        assert signal.getsignal(signal.SIGTERM) is died
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (found.code, found.out, found.err) == (1, "", "stopped\n")
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
