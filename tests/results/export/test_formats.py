@@ -179,7 +179,8 @@ def found(made: dict[str, Draft]) -> dict[str, dict]:
     return dict(zip(made, proof.differences([d.claim for d in made.values()], forms, alone=False), strict=True))
 
 
-def test_several_inputs_and_outputs_keep_their_names(made: dict[str, Draft]) -> None:
+def test_several_inputs_and_outputs_keep_their_names_and_agree(made: dict[str, Draft], found: dict) -> None:
+    assert [each.form for each in settled(made["several"], found["several"]).proofs] == ["source", "pt2", "onnx"]
     folder = made["several"].claim.folder
     model = onnx.load(folder / "model.onnx")
     assert [value.name for value in model.graph.input] == ["image", "depth"]
