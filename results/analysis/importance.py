@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from results.analysis.boosting import boost
 from results.analysis.choices import Choices, Codes
 
 FOLDS = 5
 """Parts, each of which is kept from a model once."""
 
-STUDENT = {1: 12.7062, 2: 4.30265, 3: 3.18245, 4: 2.77645}
-"""Degrees of freedom → how many standard errors an interval of 95 % reaches by Student's distribution."""
-
-MODELLED = 32
+MODELLED = 48
 """Most decisions that a model is given: those by which most of the variance goes one at a time."""
 
-DRAWS = 4_000
+BOOSTED = 160
+"""From so many trials on the model is boosted; of fewer a forest learns more."""
+
+DRAWS = 5_000
 """How many redrawn trials a fold predicts at most, over all decisions and repetitions."""
 
 REPEATS = 8
@@ -47,11 +47,11 @@ class Importance:
 def importance(choices: Choices, values: Floats, groups: Sequence[str], seed: int = 0) -> Importance:
     """The total effect of each decision: the share of the variance that is lost when it alone is drawn anew.
 
-    A boosted model of the decisions is fitted to all trials but those of one fold; on these its error is compared with
-    its error after one decision was drawn anew (`Choices.redrawn`). Half the growth of the mean squared error, divided
-    by the variance, is the decision's total effect: its own share and that of all interactions that it takes part in.
-    So shares add up to more than 1 where decisions interact. What the model does not explain belongs to no decision. A
-    decision that is not always there counts where it is.
+    A boosted model of the decisions (of few trials, a random forest) is fitted to all trials but those of one fold; on
+    these its error is compared with its error after one decision was drawn anew (`Choices.redrawn`). Half the growth of
+    the mean squared error, divided by the variance, is the decision's total effect: its own share and that of all
+    interactions that it takes part in. So shares add up to more than 1 where decisions interact. What the model does
+    not explain belongs to no decision. A decision that is not always there counts where it is.
 
     Values are means over the folds; intervals are Student's with the variance corrected for the overlap of what the
     models were fitted to. They may reach below 0: then the decision may not matter at all.
@@ -60,42 +60,53 @@ def importance(choices: Choices, values: Floats, groups: Sequence[str], seed: in
 
     References: Breiman 2001, Random forests, section 10 (growth of the error). Jansen 1999, Analysis of variance
     designs for model output (half of it is the total effect). Hutter, Hoos and Leyton-Brown 2014, An efficient approach
-    for assessing hyperparameter importance (shares of variance by a model of decisions). Nadeau and Bengio 2003,
-    Inference for the generalization error (the interval). Differs: errors are those on trials that were kept from the
-    model, so that a decision without effect comes out as 0 on average and not above; decisions are drawn from the
-    trials of the search, not evenly from the space.
+    for assessing hyperparameter importance (shares of variance by a model of decisions). Ke et al. 2017, LightGBM (the
+    boosting). Nadeau and Bengio 2003, Inference for the generalization error (the interval). Differs: errors are those
+    on trials that were kept from the model, so that a decision without effect comes out as 0 on average and not above;
+    decisions are drawn from the trials of the search, not evenly from the space.
     """
+    from sklearn.model_selection import GroupKFold
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)
     number, size = choices.codes.shape
-    parts = folded(groups, rng)
-    folds = len(parts)
-    used = [screened(choices, np.flatnonzero(part), values) for part in parts]
-    asked = np.zeros((folds, size), dtype=np.bool_)
-    for fold, places in enumerate(used):
-        asked[fold, places] = True
-    shares, lost, variance = np.zeros((folds, size)), 0.0, float(values.var())
-    with threadpool_limits(1):  # small tables: threads cost more than they save
-        model = boost(choices.codes, (values - values.mean()) / sqrt(variance), parts, asked, seed)
-    for fold, places in enumerate(used):
-        rows, truth = choices.codes[~parts[fold]], (values[~parts[fold]] - values.mean()) / sqrt(variance)
-        repeats = max(1, min(REPEATS, DRAWS // (len(rows) * len(places))))
-        new = [choices.redrawn(place, rows, rng) for place in places for _ in range(repeats)]
-        wrong = (model.predict(fold, np.concatenate([rows, *new])).reshape(-1, len(rows)) - truth) ** 2
-        error = float(wrong[0].mean())
-        lost += error * len(rows)
-        shares[fold, places] = (wrong[1:].reshape(len(places), -1).mean(axis=1) - error) / 2
-    mean = shares.mean(axis=0)
-    reach = STUDENT[folds - 1] * sqrt(1 / folds + 1 / (folds - 1)) * shares.std(axis=0, ddof=1)
-    return Importance(1 - lost / number, mean, mean - reach, mean + reach)
-
-
-def folded(groups: Sequence[str], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Up to FOLDS parts of trials, those of one group in the same: (folds, N), False for those kept from the model."""
-    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    names = rng.permutation(np.unique(np.asarray(groups)))
     folds = min(FOLDS, len(names))
-    return np.asarray((rng.permutation(len(names)) % folds)[group] != np.arange(folds)[:, None])
+    shares, lost, variance = np.zeros((folds, size)), 0.0, float(values.var())
+    parts = GroupKFold(folds).split(choices.codes, groups=groups)
+    with threadpool_limits(1):  # small tables: threads cost more than they save
+        for fold, (fit, kept) in enumerate(parts):
+            used = screened(choices, fit, values)
+            model = _model(len(fit), len(used), seed)
+            model.fit(choices.codes[np.ix_(fit, used)], values[fit])
+            rows, truth = choices.codes[kept], values[kept]
+            repeats = max(1, min(REPEATS, DRAWS // (len(kept) * len(used))))
+            new = [choices.redrawn(place, rows, rng)[:, used] for place in used for _ in range(repeats)]
+            wrong = (model.predict(np.concatenate([rows[:, used], *new])).reshape(-1, len(kept)) - truth) ** 2
+            error = float(wrong[0].mean())
+            lost += error * len(kept)
+            shares[fold, used] = (wrong[1:].reshape(len(used), -1).mean(axis=1) - error) / 2 / variance
+    mean = shares.mean(axis=0)
+    reach = _student(folds - 1) * sqrt(1 / folds + 1 / (folds - 1)) * shares.std(axis=0, ddof=1)
+    return Importance(1 - lost / number / variance, mean, mean - reach, mean + reach)
+
+
+def _model(number: int, size: int, seed: int) -> Any:
+    """The model for so many trials and decisions, to be fitted."""
+    from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+
+    if number < BOOSTED:
+        return RandomForestRegressor(50, min_samples_leaf=2, max_features=0.5, random_state=seed)
+    return HistGradientBoostingRegressor(
+        max_iter=60,
+        learning_rate=0.15,
+        max_leaf_nodes=8,
+        min_samples_leaf=10,
+        l2_regularization=2.0,
+        categorical_features=list(range(size)),
+        early_stopping=False,
+        random_state=seed,
+    )
 
 
 def screened(choices: Choices, rows: NDArray[np.int_], values: Floats) -> NDArray[np.int_]:
@@ -115,3 +126,9 @@ def screened(choices: Choices, rows: NDArray[np.int_], values: Floats) -> NDArra
         free = have.sum() - 1  # what so many categories explain of mere noise is taken off
         explained[place] = (between - free * (whole - between) / max(len(rows) - free - 1, 1)) / whole
     return np.sort(np.argsort(-explained, kind="stable")[:MODELLED])
+
+
+def _student(free: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, free))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.core.records import Objective, Trial
 from nas.core.roles import GATES, PREPARATION
 from results.units import label, written
-
-Floats = NDArray[np.float64]
 
 INHERITED, SCRATCH = "_inherited", "_scratch"
 """What the names of a finalist's metrics end with, by how it came by its weights."""
@@ -99,7 +95,9 @@ def _ranks(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[str
     inherited, scratch = (
         np.array([sign * trial.metrics[name + ending] for trial in known]) for ending in (INHERITED, SCRATCH)
     )
-    by_inherited, by_scratch = rank(inherited), rank(scratch)
+    from scipy.stats import rankdata
+
+    by_inherited, by_scratch = rankdata(inherited), rankdata(scratch)
     rows = [
         {
             "trial": known[place].of,
@@ -110,9 +108,9 @@ def _ranks(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[str
         }
         for place in np.lexsort([by_scratch, by_inherited])
     ]
-    tau = kendall(inherited, scratch)
+    tau = _tau(inherited, scratch)
     beside = [
-        f"{other} {_said(kendall(np.array([-trial.metrics[other] for trial in known]), scratch))}"
+        f"{other} {_said(_tau(np.array([-trial.metrics[other] for trial in known]), scratch))}"
         for other in TRIVIAL
         if all(other in trial.metrics for trial in known)
     ]
@@ -143,25 +141,13 @@ def _metric(trials: Sequence[Trial], objectives: Sequence[Objective]) -> str | N
     return min(known, key=lambda name: (order.index(name) if name in order else len(order), "test" in name, name))
 
 
-def rank(losses: Floats) -> Floats:
-    """1 for the smallest, and so on; ties share the mean of theirs. (n,) → (n,).
+def _tau(one: Any, other: Any) -> float | None:
+    """Kendall's tau-b; None where all values of a side are equal, of which it says nothing."""
+    if len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
+        return None
+    from scipy.stats import kendalltau
 
-    >>> rank(np.array([3.0, 1.0, 1.0])).tolist()
-    [3.0, 1.5, 1.5]
-    """
-    _, place, counts = np.unique(losses, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
-
-
-def kendall(one: Floats, other: Floats) -> float | None:
-    """Kendall's tau-b of two columns of finite numbers, (n,); None where all of a side are equal, of which it says
-    nothing. scipy's is the same; importing it takes longer than the rest of a report.
-
-    Reference: Kendall 1945, The treatment of ties in ranking problems.
-    """
-    signs = [np.sign(each[:, None] - each) for each in (one, other)]  # (n, n)
-    untied = [float((sign**2).sum()) for sign in signs]
-    return float((signs[0] * signs[1]).sum()) / sqrt(untied[0] * untied[1]) if all(untied) else None
+    return float(kendalltau(one, other).statistic)
 
 
 def _said(tau: float | None) -> str:

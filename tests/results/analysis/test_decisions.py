@@ -12,10 +12,9 @@ import pytest
 from nas.core.records import Objective
 from results.analysis import decisions as room
 from results.analysis.agreement import agreement, at_least
-from results.analysis.boosting import boost
 from results.analysis.choices import KINDS, RARE, Choices
 from results.analysis.decisions import decisions_of
-from results.analysis.importance import FOLDS, MODELLED, STUDENT, folded, importance
+from results.analysis.importance import MODELLED, importance
 from results.front import Front
 from tests.results.analysis.samples import rows_of
 from tests.results.samples import ACCURACY, LATENCY, PARAMS
@@ -57,43 +56,10 @@ def test_noise_belongs_to_no_decision_and_intervals_of_the_irrelevant_reach_0() 
         values = (codes[:, 0] == 1) + noise
         found = importance(Choices.of(decided), values, [str(i) for i in range(len(codes))])
         assert found.explained == pytest.approx(0.4, abs=0.15)
-        assert 0.1 < found.low[0] < 0.5 < found.high[0] + 0.05 < 0.85  # half of the variance is c0's
+        assert found.low[0] > 0.2
+        assert found.high[0] < 0.8
         inside += list((found.low[1:] <= 0) & (found.high[1:] >= 0))
     assert np.mean(inside) >= 0.85  # 95 % of 24 are expected
-
-
-def test_a_fit_is_told_by_the_trials_that_are_its_own() -> None:
-    codes, _ = drawn(400, 3)
-    table, values = codes.astype(np.int16), codes[:, 0].astype(float)
-    parts = np.stack([np.arange(400) < 200, np.arange(400) >= 200])
-    values[200:] = 5.0 * (codes[200:, 1] == 2)
-    model = boost(table, values, parts, np.ones((2, 3), dtype=np.bool_))
-    for fit, part in enumerate(parts):
-        error = float(((model.predict(fit, table[part]) - values[part]) ** 2).mean())
-        assert error < 0.02 * values[part].var()
-        assert model.start[fit] == pytest.approx(values[part].mean())
-    barred = boost(table, values, parts, np.array([[False, True, True], [True, False, True]]))
-    assert [
-        set(barred.decisions[fit][barred.codes[fit] >= 0]) <= allowed for fit, allowed in ((0, {1, 2}), (1, {0, 2}))
-    ]
-    for fit, part in enumerate(parts):  # of decisions that it may not ask about it knows nothing
-        assert ((barred.predict(fit, table[part]) - values[part]) ** 2).mean() > 0.8 * values[part].var()
-
-
-def test_folds_hold_every_trial_once_and_equal_networks_together() -> None:
-    groups = [f"g{i % 37}" for i in range(200)]
-    parts = folded(groups, np.random.default_rng(0))
-    assert ((~parts).sum(axis=0) == 1).all()
-    assert (~parts).sum(axis=1).min() > 20
-    for group in set(groups):
-        assert len({int(np.flatnonzero(~parts[:, i])[0]) for i in range(200) if groups[i] == group}) == 1
-    assert len(folded(["a", "b", "b"], np.random.default_rng(0))) == 2
-
-
-def test_intervals_are_students() -> None:
-    from scipy.stats import t
-
-    assert {free: t.ppf(0.975, free) for free in range(1, FOLDS)} == pytest.approx(STUDENT, rel=1e-5)
 
 
 def test_an_interaction_belongs_to_both_and_adds_up_to_more_than_all() -> None:
@@ -184,10 +150,10 @@ def test_equal_networks_are_never_on_both_sides() -> None:
 
 def test_many_decisions_and_many_options_are_bounded() -> None:
     codes, decided = drawn(300, MODELLED + 30, seed=5)
-    values = 2.0 * (codes[:, 60] == 1) + 1.0 * (codes[:, 5] == 2)
+    values = 2.0 * (codes[:, 70] == 1) + 1.0 * (codes[:, 5] == 2)
     found, explained, _ = shares(decided, values)
     assert explained > 0.9
-    assert list(found)[:2] == ["c60", "c5"]
+    assert list(found)[:2] == ["c70", "c5"]
     assert len(found) <= room.SHOWN
     wide = Choices.of([{"a": i % (KINDS + 40)} for i in range(1000)])
     assert len(wide.options[0]) == KINDS + 1
