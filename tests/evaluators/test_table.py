@@ -254,3 +254,11 @@ def test_nas_bench_macro_is_as_published(real):
     assert round(found["score"], 2) == 93.13
     three = found["val_accuracy"] + 2 * found["test_accuracy"]
     assert three / 3 == pytest.approx(found["score"], abs=1e-3)
+
+
+def test_a_search_is_not_told_what_was_measured_on_the_test_part(csv):
+    table = Table(csv, {"val_accuracy": "val", "test_accuracy": "test"}, Tiny())
+    candidate = network("01")
+    assert table.knows_stage
+    assert table.evaluate(candidate, Budget(1), 0, stage="search").metrics == {"val_accuracy": 60.0}
+    assert table.evaluate(candidate, Budget(1), 0, stage="finalist").metrics["test_accuracy"] == 61.0
