@@ -129,7 +129,7 @@ class Session:
             self.report = run.report()
             best = self._to_take_home(run)
             if best is not None:
-                run.export(best, self.folder / runfolder.BEST, formats="none")
+                run.export(best, self.folder / runfolder.BEST, formats="none", replace=True)
                 self.best = best
         except NASError as error:
             self.problems.append(str(error))

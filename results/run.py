@@ -135,6 +135,7 @@ class Run:
         examples: Examples | Sequence[Tensor] | Tensor | None = None,
         fold_norms: bool = False,
         merge_branches: bool = False,
+        replace: bool = False,
     ) -> Exported:
         """Write a trial's network as an ordinary torch module into the folder `to`, with the weights that the run kept.
 
@@ -142,15 +143,17 @@ class Run:
         were kept, write the network with fresh weights; the notes of what is returned say so. formats: what is written
         beside the source, `"pt2"` and `"onnx"`; `"none"` for the source alone; None: all that can be. examples: inputs
         on which all forms are compared; `nas.examples` takes them from the run's own data. fold_norms, merge_branches:
-        fuse layers.
+        fuse layers. replace: write over an earlier export in that folder.
 
         Raises: StoreError when there is no such trial, or the run does not say what its networks take; ExportError
-            when no weights were kept and `untrained` is not said, when a format that was asked for cannot be written,
-            or when a form does not give the same outputs.
+            when the folder holds an earlier export and `replace` is not said, or anything else; when no weights were
+            kept and `untrained` is not said; when a format that was asked for cannot be written; or when a form does
+            not give the same outputs.
         """
         asked = self.taking(
-            trial, to, untrained=untrained, formats=formats, fold_norms=fold_norms, merge_branches=merge_branches
-        )
+            trial, to, untrained=untrained, formats=formats, fold_norms=fold_norms, merge_branches=merge_branches,
+            replace=replace,
+        )  # fmt: skip
         return asked.write(examples)
 
     def taking(self, trial: Trial | Row | int, to: str | os.PathLike[str], **options: Any) -> Taking:

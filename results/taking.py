@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ class Taking:
     to: Path
     formats: tuple[str, ...] | None
     fusing: Mapping[str, bool]
+    replace: bool = False
     proofs: tuple[Proof, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -44,9 +46,9 @@ class Taking:
         """Write and prove the export. Raises ExportError."""
         made = export(
             self.trial.candidate.graph, self.inputs, self.weights, self.to, self.about, examples,
-            formats=self.formats, proofs=self.proofs, **self.fusing,
+            formats=self.formats, proofs=self.proofs, replace=self.replace, **self.fusing,
         )  # fmt: skip
-        return replace(made, notes=(*made.notes, *self.notes))
+        return dataclasses.replace(made, notes=(*made.notes, *self.notes))
 
 
 def taking(
@@ -58,6 +60,7 @@ def taking(
     formats: Iterable[str] | str | None = None,
     fold_norms: bool = False,
     merge_branches: bool = False,
+    replace: bool = False,
 ) -> Taking:
     """What `Run.export` is asked for, checked. Raises as it does, but for what only writing can tell."""
     wanted = trial.id if isinstance(trial, Trial | Row) else trial
@@ -70,7 +73,7 @@ def taking(
         raise StoreError(f"{run} does not say what its networks take (the fact 'inputs'); it cannot be exported")
     if formats is not None:
         formats, _ = ready(formats)
-    folder = target(Path(to))
+    folder = target(Path(to), replace)
     weights = run.weights(whole)
     if weights is None and not untrained:
         held = ", ".join(str(t.id) for t in run.front if run.weights_of(t) is not None)
@@ -88,7 +91,7 @@ def taking(
     for proof in proofs:
         proof.check()
     fusing = {"fold_norms": fold_norms, "merge_branches": merge_branches}
-    return Taking(whole, inputs, weights, about, folder, formats, fusing, proofs, tuple(notes))
+    return Taking(whole, inputs, weights, about, folder, formats, fusing, replace, proofs, tuple(notes))
 
 
 def _about(run: Run, trial: Trial) -> dict[str, Any]:

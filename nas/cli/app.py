@@ -139,13 +139,14 @@ def export(
     merge_branches: Annotated[
         bool, typer.Option("--merge-branches", help="Merge parallel convolutions into one; folds batch norms too.")
     ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over an earlier export in that folder.")] = False,
     json: Json = False,
 ) -> None:
     """Write a network as a plain torch module, a torch.export program and ONNX, each proved equal."""
     with guarded() as out_:
         from nas.cli.exporting import export as work
 
-        work(out_, folder, trial, to, untrained, formats, fold_norms, merge_branches, json)
+        work(out_, folder, trial, to, untrained, formats, fold_norms, merge_branches, replace, json)
 
 
 @app.command()

@@ -28,6 +28,7 @@ def export(
     formats: str | None,
     fold_norms: bool,
     merge_branches: bool,
+    replace: bool,
     json: bool,
 ) -> None:
     """Write a network. Where a finalist was made of the trial, its weights are the ones that were trained longer."""
@@ -39,8 +40,9 @@ def export(
         again = run.finalists.get(trial)
         chosen = again.id if again is not None and again.complete else trial
         asked = run.taking(
-            chosen, to, untrained=untrained, formats=formats, fold_norms=fold_norms, merge_branches=merge_branches
-        )
+            chosen, to, untrained=untrained, formats=formats, fold_norms=fold_norms, merge_branches=merge_branches,
+            replace=replace,
+        )  # fmt: skip
         output.working = True
         if chosen != trial:
             output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")

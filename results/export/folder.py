@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import importlib.util
 import os
 import shutil
@@ -9,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ def export(
     fold_norms: bool = False,
     merge_branches: bool = False,
     proofs: Sequence[Proof] = (),
+    replace: bool = False,
 ) -> Exported:
     """Write the network of `graph` to the folder `to`, reload all its forms in a fresh process, and compare.
 
@@ -45,7 +47,8 @@ def export(
     in `left_out`; what is named has to be written. fold_norms, merge_branches: fuse layers (`results.export.fuse`).
     proofs: what was measured of this network before; judged, and shown too.
 
-    The folder appears whole or not at all. An earlier export is replaced; a folder that holds anything else is refused.
+    The folder appears whole or not at all. An earlier export is written over where `replace` is said, and refused
+    otherwise; so is a folder that holds anything else, always.
 
     Raises: ExportError: a folder in the way, weights that do not fit, a layer that cannot be written, a package that is
         missing, or outputs that differ by more than `FORMS` allows.
@@ -53,14 +56,16 @@ def export(
     about, names, left_out = check(about), *ready(formats)
     for known in proofs:
         known.check()
-    to = target(to)
+    to = target(to, replace)
     with _beside(to) as place:
         fusing = {"fold_norms": fold_norms, "merge_branches": merge_branches}
         draft = write(graph, inputs, weights, place, about, examples, **fusing)
-        draft = replace(draft, formats=names, by_name=formats is not None, left_out=left_out, proofs=tuple(proofs))
+        draft = dataclasses.replace(
+            draft, formats=names, by_name=formats is not None, left_out=left_out, proofs=tuple(proofs)
+        )
         exported = prove([draft])[0]
-        _appear(place, to)
-    return replace(exported, folder=to)
+        _appear(place, to, replace)
+    return dataclasses.replace(exported, folder=to)
 
 
 def ready(formats: Iterable[str] | str | None) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -76,12 +81,13 @@ def ready(formats: Iterable[str] | str | None) -> tuple[tuple[str, ...], dict[st
     return tuple(name for name in names if name not in missing), left_out
 
 
-def target(to: Path | str) -> Path:
-    """The folder to write to, absolute. Raises ExportError when it cannot be one, or holds anything but an export."""
+def target(to: Path | str, replace: bool = False) -> Path:
+    """The folder to write to, absolute. Raises ExportError when it cannot be one, or as `in_the_way` does."""
     try:
-        to = Path(to).expanduser().absolute()
+        to = Path(to).expanduser()
         os.access(to, os.F_OK)  # refuses a null byte, which `exists` takes for a name that is not there
-        in_the_way(to)
+        in_the_way(to, replace)
+        to = to.absolute()
         if to.is_dir() and to.resolve() in (Path.cwd(), *Path.cwd().parents):
             raise ExportError(f"{to} is the folder you are in, and would be replaced under you; give one inside it")
         there = next(place for place in to.parents if place.exists())
@@ -123,8 +129,8 @@ def load(folder: Path | str) -> nn.Module:
 # ---- the folder ------------------------------------------------------------------------------------------------------
 
 
-def in_the_way(to: Path) -> None:
-    """Raise ExportError when `to` holds anything but an earlier export."""
+def in_the_way(to: Path, replace: bool) -> None:
+    """Raise ExportError when `to` holds anything but an earlier export, or one that is not to be replaced."""
     if not to.exists() and not to.is_symlink():
         return
     if not to.is_dir():
@@ -136,9 +142,15 @@ def in_the_way(to: Path) -> None:
         raise ExportError(f"{to} holds other things ({shown}); give an empty or new folder")
     if held:
         try:
-            read(to)
+            about = read(to).about
         except ExportError as error:
             raise ExportError(f"{to} holds {', '.join(held)}, but no earlier export; give a new folder") from error
+        if not replace:  # somebody may have changed its source, or trained its weights on
+            of = [f"{word}{about[name]}" for name, word in (("trial", "trial "), ("run", "of ")) if name in about]
+            which = f" ({' '.join(of)})" if of else ""
+            raise ExportError(
+                f"{to} holds an earlier export{which}; say --replace to write over it, or give another folder"
+            )
 
 
 @contextmanager
@@ -163,17 +175,26 @@ def _beside(to: Path) -> Iterator[Path]:
                 parent.rmdir()
 
 
-def _appear(place: Path, to: Path) -> None:
-    """Rename the finished folder to its place; an earlier export goes once the new one is there."""
-    in_the_way(to)
+def _appear(place: Path, to: Path, replace: bool) -> None:
+    """Rename the finished folder to its place; an earlier export that is replaced goes once the new one is there.
+
+    Raises: ExportError when another export has appeared there meanwhile, and is not to be replaced.
+    """
+    in_the_way(to, replace)
     os.chmod(place, 0o777 & ~_umask())
-    if not to.exists():
-        os.rename(place, to)
-        return
+    if not to.is_symlink():
+        shutil.rmtree(to / "__pycache__", ignore_errors=True)
+        try:  # in one step: of two that want one place, one is told so
+            os.rename(place, to)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        in_the_way(to, replace)
     old = Path(tempfile.mkdtemp(prefix=".export-", dir=to.parent))
     try:
-        os.rename(to, old / "earlier")
         try:
+            os.rename(to, old / "earlier")
             os.rename(place, to)
         except BaseException:  # an interrupt must not take both
             if not to.exists():

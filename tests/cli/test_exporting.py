@@ -39,6 +39,19 @@ def test_the_table_and_what_it_was_seen_on(run: Path, nas: Nas) -> None:
     assert "the weights are untrained" in found.err
 
 
+def test_an_earlier_export_is_replaced_only_if_that_is_said(run: Path, nas: Nas) -> None:
+    arguments = ("export", "run", 1, "--to", "net", "--untrained", "--formats", "none")
+    assert nas(*arguments).code == 0
+    (run.parent / "net" / "model.py").write_text("mine")
+    refused = nas(*arguments)
+    assert (refused.code, refused.out) == (2, "")
+    said = "error: net holds an earlier export (trial 1 of run); say --replace to write over it, or give another folder"
+    assert _line(refused.err) == said
+    assert (run.parent / "net" / "model.py").read_text() == "mine"
+    assert nas(*arguments, "--replace").code == 0
+    assert (run.parent / "net" / "model.py").read_text() != "mine"
+
+
 def test_all_forms_with_a_package_missing(run: Path, nas: Nas, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("results.export.formats.installed", lambda package: package != "onnxruntime")
     wanted: list[tuple[str, ...]] = []

@@ -118,7 +118,7 @@ def test_how_far_a_network_is_from_its_supernet_is_carried_along(tmp_path: Path)
             run.export(0, tmp_path / "other", formats=())
         (home / "inherited.json").write_text("{}")
         with pytest.raises(StoreError, match=r"inherited\.json is damaged \(KeyError.*delete it"):
-            run.export(0, tmp_path / "net", formats=())
+            run.export(0, tmp_path / "other", formats=())
 
 
 def test_what_an_export_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,13 +76,53 @@ def test_an_earlier_export_is_replaced(folder: Path, tmp_path: Path) -> None:
     to = tmp_path / "net"
     shutil.copytree(folder, to)
     (to / "__pycache__").mkdir()
-    in_the_way(to)
+    in_the_way(to, replace=True)
     new = tmp_path / "new"
     new.mkdir()
     (new / "model.py").write_text("new")
-    _appear(new, to)
+    _appear(new, to, replace=True)
     assert [path.name for path in to.iterdir()] == ["model.py"]
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_an_earlier_export_is_not_replaced_unless_that_is_said(folder: Path, tmp_path: Path) -> None:
+    to = tmp_path / "net"
+    shutil.copytree(folder, to)
+    changed = (to / "model.py").read_text() + "# mine\n"
+    (to / "model.py").write_text(changed)
+    with pytest.raises(ExportError, match=r"net holds an earlier export; say --replace to write over it, or give ano"):
+        export(GRAPH, SPACE.inputs, None, to, ABOUT, formats="none")
+    assert (to / "model.py").read_text() == changed
+    data = json.loads((to / "architecture.json").read_text())
+    (to / "architecture.json").write_text(json.dumps(data | {"about": {"run": "digits-1", "trial": 5}}))
+    with pytest.raises(ExportError, match=r"net holds an earlier export \(trial 5 of digits-1\); say --replace"):
+        export(GRAPH, SPACE.inputs, None, to, ABOUT, formats="none")
+    export(GRAPH, SPACE.inputs, None, to, ABOUT, formats="none", replace=True)
+    assert "# mine" not in (to / "model.py").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_of_two_exports_to_one_new_folder_the_second_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: bool
+) -> None:
+    to, first, second = (tmp_path / name for name in ("net", "first", "second"))
+    for place in (first, second):
+        shutil.copytree(folder, place)
+        (place / "model.py").write_text(place.name)
+    if empty:
+        (to / "__pycache__").mkdir(parents=True)
+
+    def late(place: Path, replace: bool) -> None:  # the other one appears right after this one looked
+        in_the_way(place, replace)
+        if first.exists():
+            shutil.rmtree(to, ignore_errors=True)
+            os.rename(first, to)
+
+    monkeypatch.setattr("results.export.folder.in_the_way", late)
+    with pytest.raises(ExportError, match="holds an earlier export"):
+        _appear(second, to, replace=False)
+    assert (to / "model.py").read_text() == "first"
 
 
 @pytest.mark.parametrize("names", [["photo.png"], ["model.py", "notes.txt"]])
@@ -232,13 +272,13 @@ def test_an_interrupt_leaves_the_earlier_export(folder: Path, tmp_path: Path, mo
 
     def interrupted(old: Path, name: Path) -> None:
         calls.append(name)
-        if len(calls) == 2:
+        if len(calls) == 3:  # the new one is not taken as it is, the earlier one is set aside
             raise KeyboardInterrupt
         rename(old, name)
 
     monkeypatch.setattr(os, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        _appear(new, to)
+        _appear(new, to, replace=True)
     assert read(to).about["title"] == "Three layers"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "new"]
 
@@ -248,7 +288,7 @@ def test_the_folder_one_is_in_is_not_replaced(folder: Path, tmp_path: Path, monk
     shutil.copytree(folder, to)
     monkeypatch.chdir(to)
     with pytest.raises(ExportError, match="is the folder you are in"):
-        export(GRAPH, SPACE.inputs, None, ".", ABOUT, formats="none")
+        export(GRAPH, SPACE.inputs, None, ".", ABOUT, formats="none", replace=True)
     assert read(".").about["title"] == "Three layers"
 
 

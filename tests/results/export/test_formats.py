@@ -128,7 +128,7 @@ def test_the_source_alone_replaces_all_forms_and_says_how_to_get_them(exported: 
     for name in exported.files:
         (tmp_path / name).write_bytes((exported.folder / name).read_bytes())
     about = {"again": "nas export digits-1 3 --to FOLDER"}
-    made = export(GRAPH, SPACE.inputs, None, tmp_path, about, formats=[])
+    made = export(GRAPH, SPACE.inputs, None, tmp_path, about, formats=[], replace=True)
     kept = FILES - {"model.pt2", "model.onnx"}
     assert {path.name for path in tmp_path.iterdir()} == set(made.files) == kept < set(OURS)
     assert "`nas export digits-1 3 --to FOLDER` also writes" in (tmp_path / "README.md").read_text()
