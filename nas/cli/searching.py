@@ -11,7 +11,9 @@ import typer
 from nas import running
 from nas.cli.output import FAILED, Output
 from nas.cli.tables import front_table
+from nas.core.records import losses
 from nas.progress import Show
+from results.commands import Commands
 from results.units import clock, count
 
 if TYPE_CHECKING:
@@ -137,20 +139,32 @@ def _say_next(output: Output, session: running.Session, run: Any, folder: Path) 
         output.say(f"The best network (trial {taken}) is a plain torch module in {folder}/best")
     if session.report is not None:
         output.say(f"The report is {folder}/{session.report.name}")
-    others = [trial for trial in (run.front.knee(), *run.front) if trial.id != taken]
-    pick = next((trial for trial in others if run.weights_of(trial) is not None), others[0] if others else run.front[0])
-    fresh = "" if run.weights_of(pick) is not None or pick.id in run.finalists else " --untrained"
+    commands = Commands(run, folder)
+    others = [trial for trial in _worth_a_look(run) if trial.id != taken]
+    pick = next((trial for trial in others if commands.holds(trial)), others[0] if others else run.front[0])
     more = 2 * (session.plan.recipe.budget.trials or max(1, len(run.rows)))
     which = "a" if taken is None else "another"
     steps = {
         f"nas report {folder} --open": "look at the front and at the networks on it",
-        f"nas export {folder} {pick.id} --to net-{pick.id}{fresh}": f"take {which} network home",
+        commands.of(pick): f"take {which} network home",
         f"nas resume {folder} --set budget.trials={more}": "search on",
     }
     wide = max(map(len, steps))
     output.say("Try next:")
     for command, what in steps.items():
         output.say(f"  {command:<{wide}}   {what}")
+
+
+def _worth_a_look(run: Any) -> list[Any]:
+    """Networks to take home, the best first: the front from its knee on; with one goal, by what retraining gave.
+
+    With one goal the front is the best of the search alone, and training it again may have shown others to be better.
+    """
+    again = {id_: trial for id_, trial in run.finalists.items() if trial.complete}
+    if len(run.objectives) > 1 or not again:
+        return [run.front.knee(), *run.front]
+    order = sorted(again, key=lambda id_: (losses(again[id_], run.objectives), id_))
+    return [*run.store.pick(order), *(trial for trial in run.front if trial.id not in again)]
 
 
 def _troubles(session: running.Session, run: Any) -> list[str]:

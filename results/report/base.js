@@ -53,7 +53,8 @@ for (const kind of ["faint", "large"]) {
 const axisOf = (name) => plot.axes.find((each) => each.name === name);
 const metrics = plot.axes.filter((each) => each.name !== "trial");
 const cardOf = (id) => byId("trial-" + id);
-const commandOf = (id) => plot.command.replaceAll("TRIAL", id);
+const held = new Set(plot.held); // trials of which there are weights
+const commandOf = (id) => plot.command[Number(held.has(id))].replaceAll("\0", id);
 
 function kindOf(network) {
   if (network.front) return network.retrained ? "on the front, retrained" : "on the front";

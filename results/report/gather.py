@@ -14,6 +14,7 @@ from typing import Any
 
 from nas.core.records import Trial
 from results.analysis.decisions import decisions_of
+from results.commands import Commands, export_command
 from results.front import Front
 from results.report import course, kept, networks, points, shares, state, words
 from results.report.shares import unbroken
@@ -46,13 +47,14 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
     places = spread(len(shown), DRAWN, always)
     drawn = [shown[place].id for place in places] + [row.id for row in behind[:DRAWN]]
     badges = networks.badges_of(front, shown, finalists, {each["trial"]: each["name"] for each in suggested})
-    inputs = run.inputs
+    inputs, commands = run.inputs, Commands(run, folder)
     cards = [
-        networks.card_of(trial, inputs, objectives, finalists, units, badges, folder) for trial in run.store.pick(drawn)
+        networks.card_of(trial, inputs, objectives, finalists, units, badges, commands.of(trial))
+        for trial in run.store.pick(drawn)
     ]
     known = kept.taken(page, facts, rows, lambda: decisions_of(rows, front))
     plotted = [shown[place] for place in spread(len(shown), points.FRONTED, always)]
-    plot = points.points_of(plotted, behind, front, finalists, units, facts.get("constraints") or [])
+    plot = points.points_of(plotted, behind, front, finalists, units, facts.get("constraints") or [], commands.holds)
     return {
         "title": words.title_of(facts, folder),
         "state": state.state_of(facts, run.store.path, search, folder),
@@ -79,7 +81,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
         "supernet": course.supernet_of(facts, finalists, objectives),
         "decisions": shares.with_bars(known["decisions"]),
         "kept": known,
-        "plot": plot | {"command": networks.command(folder, "TRIAL")},
+        "plot": plot | {"command": [export_command(folder, points.ANY, held=held) for held in (False, True)]},
         "hypervolume": words.hypervolume_line(front, units),
         "made": words.made_of(facts),
         "again": words.again_of(facts, folder, has_folder=run.folder is not None),

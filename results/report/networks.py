@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -128,9 +127,9 @@ def card_of(
     finalists: Mapping[int, Trial],
     units: Mapping[str, str],
     badges: Mapping[int, list[str]],
-    folder: str,
+    command: str,
 ) -> dict[str, Any]:
-    """A network of the front: its numbers, its drawing, its layers, how to take it home."""
+    """A network of the front: its numbers, its drawing, its layers, and the command that takes it home."""
     other = finalists.get(trial.id)
     goals = [objective.name for objective in objectives]
     plain = _of_one_way([other]) if other else []
@@ -143,7 +142,7 @@ def card_of(
         "ways": _ways(other, plain, units) if other else None,
         "again_budget": str(other.budget) if other else "",
         "again_reason": "" if other is None or other.complete else other.reason,
-        "command": command(folder, trial.id),
+        "command": command,
         "drawing": _drawing(trial, inputs),
         "layers": _layers(trial, inputs),
         "decisions": [(address, option(value)) for address, value in trial.candidate.decisions.items()],
@@ -163,11 +162,6 @@ def _ways(trial: Trial, names: Sequence[str], units: Mapping[str, str]) -> dict[
         for name in shown
     ]
     return {"heads": [{"name": way, "taken": is_best} for way, is_best in zip(ways, best, strict=True)], "rows": rows}
-
-
-def command(folder: str, trial: int | str) -> str:
-    """What takes a trial's network home."""
-    return f"nas export {shlex.quote(folder)} {trial} --to net-{trial}"
 
 
 def _drawing(trial: Trial, inputs: Mapping[str, InputSpec] | None) -> str:

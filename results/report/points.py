@@ -6,7 +6,7 @@ stands at a real trial, the best of those in one cell of a grid over the goals, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from results.units import label, logarithmic, unit_of
 FAINT, FRONTED = 2500, 2000
 """Most small and large marks."""
 
+ANY = "\0"
+"""Where a trial's number goes in a command that is for any of them."""
+
 FINEST = {2: 400, 3: 60}
 """Cells along a side of the grid, to begin with, by how many sides there are: finer ones could not be told apart."""
 
@@ -32,9 +35,11 @@ def points_of(
     finalists: Mapping[int, Trial],
     units: Mapping[str, str],
     constraints: Iterable[str],
+    holds: Callable[[Row], bool] = lambda row: False,
 ) -> dict[str, Any]:
     """Columns of numbers of the front (`shown`, which may be a part of it), of what was retrained behind it, and of the
-    rest."""
+    rest. holds: whether there are weights of a network.
+    """
     large = [*shown, *behind]
     goals = [objective.name for objective in front.objectives]
     names = [name for name in names_of(large, goals) if all(name in row.metrics for row in large)]
@@ -56,6 +61,7 @@ def points_of(
             "retrained": [row.id in finalists for row in large],
         },
         "faint": _columns(faint, names, words) | {"count": counts},
+        "held": [row.id for row in (*large, *faint) if holds(row)],
         "words": [list(pair) for pair in words],
         "together": len(dominated) > len(faint),
         "constraints": bounds_of(constraints, names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 import yaml
 
 from nas.cli import main
+from nas.cli.searching import _worth_a_look
 from nas.core.errors import RecipeError
+from results.run import Run
 from results.store import SqlStore
 from tests.cli.conftest import Nas
+from tests.results.samples import store_of, trial
 
 KEYS = {"run", "trials", "complete", "cached", "infeasible", "failed", "seconds", "stop_reason", "saved", "front"}
 
@@ -23,6 +27,7 @@ def test_a_search_says_what_it_found_and_what_comes_next(folder: Path, nas: Nas)
         assert word in said.err
     assert "20 trials in" in said.err
     assert said.err.count("\n  nas ") == 3
+    assert re.search(r"\n  nas export runs/quick-1 (\d+) --to net-\1 --untrained ", said.err)  # also of a finalist
     assert "--set budget.trials=40" in said.err
     header, *rows = [line.split() for line in said.out.splitlines() if line.strip()]
     assert header[:3] == ["trial", "val_score", "params"]
@@ -207,3 +212,15 @@ def test_what_makes_a_run_is_noted(folder: Path, nas: Nas) -> None:
     assert facts["evaluator"]["fingerprint"] == "quick1"
     assert facts["versions"]["espalier-nas"]
     assert facts["stop_reason"] == "trials"
+
+
+def test_with_one_goal_the_networks_to_take_home_next_are_the_best_after_retraining(tmp_path: Path) -> None:
+    goal = [{"name": "val_accuracy", "direction": "max", "unit": "%"}]
+    found = [trial(id_, metrics={"val_accuracy": value}) for id_, value in enumerate((97.0, 96.0, 95.0))]
+    again = [
+        trial(3 + of, metrics={"val_accuracy": value}, stage="finalist", of=of)
+        for of, value in ((0, 97), (1, 99), (2, 98))
+    ]
+    store_of(tmp_path, [*found, *again], objectives=goal).close()
+    with Run(tmp_path) as run:
+        assert [each.id for each in _worth_a_look(run)] == [1, 2, 0]

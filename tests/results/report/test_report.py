@@ -109,7 +109,12 @@ def test_the_front_comes_first_with_numbers_drawings_and_commands(tmp_path: Path
     )
     assert [each for each in page.ids if each.startswith("trial-")] == ["trial-1", "trial-0", "trial-3"]
     assert page.ids.index("plot") < page.ids.index("front-table") < page.ids.index("trial-1") < page.ids.index("search")
-    assert re.search(r"nas export \S*run 0 --to net-0", page.text)
+    assert re.search(r"nas export \S*run 0 --to net-0 --untrained", page.text)
+    assert page.data["plot"]["held"] == []
+    assert [re.sub(r"\S*run", "run", each) for each in page.data["plot"]["command"]] == [
+        "nas export run \0 --to net-\0 --untrained",
+        "nas export run \0 --to net-\0",
+    ]
     assert page.text.count("the network of trial") == 3
     assert "Hypervolume" in page.text
     plot = page.data["plot"]
