@@ -26,13 +26,15 @@ def front_table(
 ) -> RenderableType:
     """The front with one row per trial, and what retraining gave: beside it, or in a table below.
 
-    It stands below where the lines would be longer than `width`, and where each finalist was measured in several ways.
+    It stands below where the lines would be longer than `width`, where each finalist was measured in several ways, and
+    where some are not on the front: none is left out.
 
     names: the metrics to show. finalists: trial id → the trial that evaluated it again. units: of metrics.
     """
     shown = list(trials)
     beside = _front(shown, names, finalists, units)
-    if not finalists or (not ways_of(finalists.values()) and _needs(beside) <= width):
+    all_there = {trial.id for trial in shown} >= set(finalists)
+    if not finalists or (all_there and not ways_of(finalists.values()) and _needs(beside) <= width):
         return beside
     return Group(_front(shown, names, {}, units), "", _finalists(names, finalists, units))
 

@@ -81,3 +81,10 @@ def test_a_metric_of_ones_own_with_a_longer_name_is_no_way() -> None:
     own = {5: finalist(48, 5, val_accuracy=99.5, test_accuracy=99.25, test_accuracy_top5=99.75)}
     assert ways_of(own.values()) == []
     assert "test_accuracy_top5" in lines(front_table(FRONT, NAMES, own, width=160), 160)[0]
+
+
+def test_a_finalist_that_is_not_on_the_front_is_listed_too() -> None:
+    both = {**PLAIN, 11: finalist(49, 11, val_accuracy=99.75, test_accuracy=99.5)}
+    found = [line.split() for line in lines(front_table(FRONT, NAMES, both, width=160), 160)]
+    assert found[4] == ["finalist", "retrained", "for", "val_accuracy", "test_accuracy"]
+    assert [row[0] for row in found[5:]] == ["5", "11"]
