@@ -32,8 +32,8 @@ def quality(
     feed: mean and deviation by which inputs are normalised, per channel; None: those of the data's training part;
         (): inputs are fed as they come.
 
-    Raises: DataError for another part, or one without examples; EvaluationError when its outputs do not fit the labels,
-        or when the network raises.
+    Raises: DataError for another part, or one without examples; EvaluationError when its outputs do not fit the labels
+        or are not finite, or when the network raises.
     """
     import torch
 
@@ -52,10 +52,24 @@ def quality(
     network = network.to(where).eval()
     examples = Batches(data, part, where)
     with torch.inference_mode():
-        first = called(network, next(examples.in_order(2))[0])
+        x = next(examples.in_order(2))[0]
+        first = called(network, x)
         outputs = first if isinstance(first, Mapping) else {"y": first}
-        check_outputs({name: tuple(value.shape[1:]) for name, value in outputs.items()}, data)
-        return measure(network, examples, PARTS[part])
+        for name, value in outputs.items():
+            if value.shape[:1] != x.shape[:1]:
+                shape = tuple(value.shape)
+                raise EvaluationError(
+                    f"output {name!r} has shape {shape} for {len(x)} inputs; expected ({len(x)}, classes)"
+                )
+        shapes = {name: tuple(value.shape[1:]) for name, value in outputs.items()}
+        check_outputs(shapes, data, "these are other data than it was made for, or it gives no logits")
+        found = measure(network, examples, PARTS[part])
+    if not math.isfinite(found[f"{PARTS[part]}loss"]):
+        raise EvaluationError(
+            f"on the {part} part of {data.name} the network gives numbers that are not finite, so it has no accuracy; "
+            "is it fed as it was trained, and are its weights whole?"
+        )
+    return found
 
 
 def costs(network: nn.Module, inputs: Mapping[str, InputSpec], bench: Bench) -> tuple[dict[str, float], dict[str, Any]]:
@@ -82,7 +96,10 @@ def costs(network: nn.Module, inputs: Mapping[str, InputSpec], bench: Bench) -> 
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     found["macs"] = counter.get_total_flops() // 2
-    measured, notes = measure_module(network, inputs, ("latency_ms", "peak_memory_bytes"), bench)
+    try:
+        measured, notes = measure_module(network, inputs, ("latency_ms", "peak_memory_bytes"), bench)
+    except (RuntimeError, MemoryError) as error:  # a batch that does not fit, or that the network does not take
+        raise EvaluationError(f"the network fails on a batch of {bench.batch}: {told(error)}") from error
     return found | measured, notes
 
 

@@ -64,8 +64,9 @@ def _data(run: Run) -> Data:
     numbers = sum(math.prod(shape) for shape in shapes) * sum(dict(known.get("counts") or {}).values())
     if numbers > LARGEST:
         raise _NotThereError(f"reading {known.get('name')} for a few examples would take long")
+    folder = run.folder.resolve()  # as it is called here
     with inside(facts.get("directory")):
-        recipe, _ = runfolder.read_recipe(run.folder, facts.get("code") or {}, facts.get("directory") or "")
+        recipe, _ = runfolder.read_recipe(folder, facts.get("code") or {}, facts.get("directory") or "")
         spec: Any = recipe.get("data")
         if isinstance(spec, Mapping):
             if set(spec) == {"object"}:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import DataError, RecipeError
+from nas.core.errors import DataError, RecipeError, nearest
 from nas.networks import Network, find_network
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ class Evaluated:
     """What was measured of a network, with what came with it.
 
     metrics: as those of a search are called. recorded: those that came with an export. notes: the circumstances.
-    data: the data's name, '' without any. part, examples: on which part, and how many these were.
+    data: the data's name, '' without any. part, examples: on which part, and how many these were. fed: how the network
+        was given them.
     interval: of the accuracy, at 95 %, in percent.
     """
 
@@ -32,6 +33,7 @@ class Evaluated:
     data: str = ""
     part: str = ""
     examples: int = 0
+    fed: str = ""
     interval: tuple[float, float] | None = None
 
 
@@ -56,11 +58,13 @@ def evaluate(
         of another shape or other classes; EvaluationError when the network fails.
     """
     from evaluators.bench import Bench
-    from evaluators.existing import costs, interval, quality
+    from evaluators.existing import PARTS, costs, interval, quality
     from nas.fields import as_inputs
     from nas.loading import load
 
     bench = bench or Bench()
+    if part not in PARTS:
+        raise DataError(f"part {part!r} of the data; {nearest(part, PARTS)}")
     found = find_network(network, bench.threads)
     if found.cpu_only:
         if bench.device not in ("auto", "cpu"):
@@ -91,8 +95,21 @@ def evaluate(
         data=read.name if read is not None else "",
         part=part if read is not None else "",
         examples=count,
+        fed=_fed(found, read, raw) if read is not None else "",
         interval=interval(accuracy or 0.0, count) if single else None,
     )
+
+
+def _fed(found: Network, data: Data, raw: bool) -> str:
+    """How inputs were given, in words: an accuracy means nothing without it."""
+    if raw:
+        return "inputs as they come (--raw)"
+    mean, std = found.feed if found.feed is not None else (data.mean, data.std)
+    if not len(mean):
+        return "inputs as they come"
+    shown = [", ".join(f"{value:.4g}" for value in each[:3]) + (", …" if len(each) > 3 else "") for each in (mean, std)]
+    whose = "as in its training" if found.feed is not None else f"by the training part of {data.name}; else say --raw"
+    return f"inputs minus {shown[0]}, divided by {shown[1]}: {whose}"
 
 
 def _inputs(found: Network, data: Data | None, given: Any) -> Mapping[str, InputSpec]:
@@ -102,6 +119,9 @@ def _inputs(found: Network, data: Data | None, given: Any) -> Mapping[str, Input
     if isinstance(given, InputSpec):
         given = {"input": given}
     takes = found.inputs or given
+    said, own = ([spec.shape for spec in each.values()] for each in (given or {}, found.inputs or {}))
+    if said and own and said != own:
+        raise RecipeError(f"--input {_shapes(said)}: {found.title} takes {_shapes(own)}; leave --input out")
     if data is None:
         if takes is None:
             raise RecipeError(

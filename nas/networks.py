@@ -11,6 +11,7 @@ odd parts with pickle. Name only what you trust.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -68,6 +69,10 @@ def find_network(what: str, threads: int = 1) -> Network:
         return _python(what)
     if path.suffix == ".py" and path.is_file():
         raise RecipeError(f"{what!r} names a file; say which network in it, as in '{what}:name'")
+    if path.is_file():
+        raise ExportError(
+            f"{what!r} is a file of another kind; expected .pt2, .onnx, file.py:name, or an export's folder"
+        )
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, beside, 1)
     raise ExportError(
@@ -106,10 +111,15 @@ def _beside(path: Path) -> dict[str, Any]:
 def _program(path: Path) -> Network:
     import torch
 
+    log = logging.getLogger("torch.export")  # which tells a traceback of its own before the error is raised
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         program = torch.export.load(path)
     except Exception as error:  # whatever the reader meets in a file that is no program
         raise ExportError(f"{path} cannot be read as a torch.export program: {told(error)}") from error
+    finally:
+        log.setLevel(level)
     given, named = program.example_inputs or ((), {})
     operands = [*given, *named.values()]
     inputs = {

@@ -30,6 +30,7 @@ def arrays(tmp_path: Path) -> Path:
 
 def _run(folder: Path, data: Any, recipe: Any, inputs: Any = SHAPE) -> Run:
     facts = {"data": data.describe() if data is not None else None, "inputs": inputs, "directory": str(folder.parent)}
+    folder.mkdir(parents=True, exist_ok=True)
     store_of(folder, [], **facts).close()
     (folder / "recipe.yaml").write_text(f"space: cnn\ndata: {recipe}\n")
     return running.open(folder)
@@ -45,6 +46,17 @@ def test_examples_are_those_of_the_validation_part_as_networks_see_them(arrays: 
     assert torch.equal(x, data.normaliser()(data.tensors("validation")[0][:16]))
     assert abs(float(x.mean())) < 0.2  # normalised: it would be above 100 as it comes
     assert torch.equal(few.values[0], x[:3])
+
+
+def test_a_run_may_be_called_by_a_path_from_here(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its search worked in another directory, where a relative path means something else."""
+    _run(tmp_path / "there" / "run", load(str(arrays)), str(arrays)).close()
+    monkeypatch.chdir(tmp_path / "there" / "run")
+    with running.open(Path("../run")) as run:
+        assert "validation part" in examples_of(run).words
+    monkeypatch.chdir(tmp_path)
+    with running.open(Path("there/run")) as run:
+        assert "validation part" in examples_of(run).words
 
 
 def test_a_whole_search_leaves_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

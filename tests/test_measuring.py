@@ -1,6 +1,7 @@
 """`nas.evaluate` and `nas evaluate`: networks from anywhere, on data and on this device."""
 
 import json
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -146,6 +147,19 @@ def test_an_export_is_fed_as_in_training_whatever_the_data_are_like(run):
     assert raw.metrics["test_loss"] != pytest.approx(found.metrics["test_loss"])
 
 
+@pytest.mark.parametrize(
+    ("what", "raw", "words"),
+    [
+        ("best", False, r"inputs minus \S+, divided by \S+: as in its training"),
+        ("own.py:Bright", False, r"inputs minus \S+, divided by \S+: by the training part of digits; else say --raw"),
+        ("own.py:Bright", True, r"inputs as they come \(--raw\)"),
+    ],
+)
+def test_it_is_said_how_a_network_was_fed(run, home, what, raw, words):
+    network = str(run.folder / what) if what == "best" else f"{home}/{what}"
+    assert re.fullmatch(words, nas.evaluate(network, "digits", raw=raw, bench=FAST).fed)
+
+
 def test_data_of_other_classes_are_refused(run, tmp_path):
     x, y = np.zeros((40, 8, 8), np.float32), np.arange(40) % 4
     np.savez(tmp_path / "few.npz", images=x, labels=y)
@@ -208,6 +222,9 @@ def test_the_command(run):
         (["own.py:Bright", "--input", "1,x"], 2),
         (["own.py:Bright", "--input", "3,8,8", "--data", "digits"], 2),
         (["own.py:Bright", "--input", "8"], 1),  # the network fails on it
+        (["own.py:Bright", "--input", "1,8,8", "--part", "bogus"], 2),
+        (["own.pt2", "--input", "1,16,16"], 2),
+        (["broken.pt2"], 2),
         (["own.py:Bright", "--data", "{name: digits, testt: 3}"], 2),
         (["own.py:Bright", "--data", "digits", "--part", "tst"], 2),
         (["own.py:Bright", "--data", "digits", "--batch", "0"], 2),

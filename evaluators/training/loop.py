@@ -143,10 +143,10 @@ def measure(network: nn.Module, part: Batches, prefix: str) -> dict[str, float]:
 
 
 def pairs(outputs: Tensor | Mapping[str, Tensor], y: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Output name → (logits (B, K), labels (B,)). One output needs no name."""
-    if isinstance(outputs, Tensor):
+    """Output name → (logits (B, K), labels (B,)). One output needs no name, and may have any."""
+    if isinstance(outputs, Tensor) or len(outputs) == len(y) == 1:
         ((name, labels),) = y.items()
-        return {name: (outputs, labels)}
+        return {name: (outputs if isinstance(outputs, Tensor) else next(iter(outputs.values())), labels)}
     return {name: (outputs[name], labels) for name, labels in y.items()}
 
 

@@ -137,8 +137,14 @@ def part_of(data: Data, split: str, device: str, channels_last: bool) -> Batches
     return parts[key]
 
 
-def check_outputs(outputs: Mapping[str, tuple[int, ...]], data: Data) -> None:
-    """Raises EvaluationError when the network's outputs are not one row of logits per label set."""
+WAY_OUT = "end the network with op('head', classes={classes}) or the like"
+
+
+def check_outputs(outputs: Mapping[str, tuple[int, ...]], data: Data, way_out: str = WAY_OUT) -> None:
+    """Raises EvaluationError when the network's outputs are not one row of logits per label set.
+
+    way_out: what to do where there is another number of `{classes}`.
+    """
     wanted = {task: len(names) for task, names in data.class_names.items()}
     if len(wanted) == 1 and len(outputs) == 1:
         wanted = dict(zip(outputs, wanted.values(), strict=True))
@@ -150,6 +156,6 @@ def check_outputs(outputs: Mapping[str, tuple[int, ...]], data: Data) -> None:
     for name, classes in wanted.items():
         if outputs[name] != (classes,):
             raise EvaluationError(
-                f"output {name!r} has shape {outputs[name]}, {data.name} has {classes} classes there; end the network "
-                f"with op('head', classes={classes}) or the like"
+                f"output {name!r} has shape {outputs[name]}, {data.name} has {classes} classes there; "
+                + way_out.format(classes=classes)
             )

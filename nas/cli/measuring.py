@@ -40,6 +40,7 @@ def _print(output: Output, found: Evaluated) -> None:
     output.say(f"{found.network}: {found.kind}", "bold")
     if found.data:
         output.say(f"  on the {found.examples:,} examples of the {found.part} part of {found.data}")
+        output.say(f"  {found.fed}")
     both = {name for name in found.metrics if name in found.recorded}
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("metric")

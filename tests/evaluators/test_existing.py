@@ -78,9 +78,32 @@ class Lists(nn.Module):
         return [x]
 
 
+class Gives(nn.Module):
+    """What a function makes of the inputs."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def test_one_output_may_have_any_name():
+    found = quality(Gives(lambda x: {"logits": torch.eye(3)[0].expand(len(x), -1)}), data(), "test", "cpu")
+    assert found["test_accuracy"] == pytest.approx(40)
+
+
+def test_a_batch_that_does_not_fit():
+    with pytest.raises(EvaluationError, match="fails on a batch of 1000000000: "):
+        costs(nn.Flatten(), {"x": InputSpec((3, 1000, 1000))}, Bench(device="cpu", batch=10**9))
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [
+        (Gives(lambda x: torch.full((len(x), 3), float("nan"))), "numbers that are not finite, so it has no accuracy"),
+        (Gives(lambda x: torch.zeros(1, 3)), r"output 'y' has shape \(1, 3\) for 2 inputs; expected \(2, classes\)"),
         (Broken(), r"fails on inputs of shape \(2, 1, 1, 1\): ValueError: no way"),
         (Lists(), "returns a list; expected a tensor of logits"),
         (Says(classes=5), r"output 'y' has shape \(5,\), numbers has 3 classes there"),
