@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
         objectives = _objectives(run, x, y)
         found = run.front if objectives == run.objectives else Front(run.rows, objectives, load=run.store.pick)
         if json:
-            output.result(found.summary())
+            output.result({**found.summary(), "finalists": finalists_of(run.finalists)})
             return
         if not len(found):
             output.say(f"no trial of {folder} is complete yet ({len(run.rows)} ended)")
@@ -32,6 +33,21 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
         reference = ", ".join(f"{name} {value:g}" for name, value in (found.reference or {}).items())
         volume = f"hypervolume {found.hypervolume:.6g} to {reference}"
         output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")
+
+
+def finalists_of(finalists: Mapping[int, Any]) -> list[dict[str, Any]]:
+    """What training again gave, as JSON takes it: trial of the search, its finalist, what that was given and reached."""
+    return [
+        {
+            "trial": id_,
+            "finalist": again.id,
+            "status": str(again.status),
+            "reason": again.reason,
+            "budget": {"amount": again.budget.amount, "unit": again.budget.unit},
+            "metrics": dict(again.metrics),
+        }
+        for id_, again in finalists.items()
+    ]
 
 
 def report(output: Output, folder: Path, open_: bool, figures: bool, tables: bool, json: bool) -> None:

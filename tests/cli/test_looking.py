@@ -22,7 +22,11 @@ def run(folder: Path, nas: Nas) -> Path:
 def test_front_as_table_and_as_json(run: Path, nas: Nas) -> None:
     found = nas("front", "run", "--json")
     assert found.code == 0
-    assert set(found.json) == {"objectives", "front", "hypervolume", "reference"}
+    assert set(found.json) == {"objectives", "front", "hypervolume", "reference", "finalists"}
+    again = found.json["finalists"]
+    assert again
+    assert {row["status"] for row in again} == {"complete"}
+    assert all(row["metrics"]["test_score"] == row["metrics"]["val_score"] + 1 for row in again)
     assert [objective["name"] for objective in found.json["objectives"]] == ["val_score", "params"]
     assert found.json["hypervolume"] > 0
     shown = nas("front", "run")
