@@ -15,7 +15,7 @@ copied      what is taken over from other files         slicing     the part of 
 fuse        fewer layers that compute the same          branches    sums of branches that are one layer
 editing     blocks and weights, changed                 refused     what an exporter cannot express, in words
 proof       outputs compared in a fresh process         reload      what that process runs
-                                                        convert     makes model.pt2 and model.onnx, in another one
+steady      whether a network gives the same twice      convert     makes model.pt2 and model.onnx, in another one
 """
 
 from results.export.about import Architecture, read

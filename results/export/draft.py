@@ -145,7 +145,7 @@ def write(
     from safetensors.torch import save
 
     from nas.core.build import build
-    from results.export import proof
+    from results.export import proof, steady
     from results.export.given import fill, operands_of, state_of
     from results.export.source import source_of
     from results.export.tree import tree_of
@@ -156,7 +156,7 @@ def write(
     architecture = Architecture(graph, inputs, about, versions(), trained=weights is not None, examples=words)
     try:
         network = build(graph, inputs)
-        root = tree_of(graph, inputs)
+        root = built = tree_of(graph, inputs)
     except ShapeError as error:
         raise ExportError(f"this graph is no network: {error}") from error
     if weights is not None:
@@ -173,6 +173,7 @@ def write(
     source = source_of(root, introduction(architecture))
     operands = proof.examples(inputs) if given is None else operands_of(given, inputs)
     claim = proof.claim(place, network, operands)
+    steady.check(network, operands, graph, inputs, built)
     (place / MODEL).write_text(source.text, encoding="utf-8")
     (place / WEIGHTS).write_bytes(save(state))
     alone = not source.kept

@@ -26,12 +26,17 @@ from nas.core.difference import Difference, difference, says_nothing
 from nas.core.errors import ExportError
 from nas.core.profile import InputSpec
 from nas.core.seeds import derive
+from results.export.formats import accepted
 
 BATCH = 4
 """Examples that are drawn where the caller gives none."""
 BATCHES = (1, 5)
 """Numbers of examples beside those that are given: one, and one that no program was made with."""
 SEED = 0
+SEEDS = (SEED, SEED + 1)
+"""Of two runs that have to give the same: a network in use is not seeded."""
+UNSTEADY = "it draws random numbers in eval mode, or keeps something from one run to the next"
+STEADY = "let modules do that only where self.training is true"
 SECONDS = 600
 """How long a fresh process may take."""
 
@@ -95,13 +100,13 @@ def examples(inputs: Mapping[str, InputSpec], seed: int = SEED) -> tuple[Tensor,
     return tuple(drawn)
 
 
-def outputs_of(network: nn.Module, operands: Sequence[Tensor]) -> dict[str, Tensor]:
+def outputs_of(network: nn.Module, operands: Sequence[Tensor], seed: int = SEED) -> dict[str, Tensor]:
     """What a network gives in eval mode; one output is called ''. Raises ExportError when it does not run."""
     was_training = network.training
     network.eval()
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed every GPU, for good
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU, for good
             result = network(*(value.clone() for value in operands))
     except Exception as error:
         shapes = ", ".join(f"{tuple(value.shape)} {value.dtype}" for value in operands)
@@ -196,7 +201,7 @@ def differences(
             )  # fmt: skip
         troubles = process.answers(jobs, "reloaded")
         return [
-            {form: said[form] or _apart(made, job["results"][form]) for form in job["forms"]}
+            {form: said[form] or _apart(made, form, job["results"][form]) for form in job["forms"]}
             for made, job, said in zip(claims, jobs, troubles, strict=True)
         ]
 
@@ -207,17 +212,23 @@ def save(operands: Sequence[Tensor], path: Path) -> str:
     return str(path)
 
 
-def named(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Outputs by their own names, from a file of `reload.py`."""
-    return {name.removeprefix("output:"): value for name, value in found.items()}
+def named(found: Mapping[str, Tensor], run: str = "output") -> dict[str, Tensor]:
+    """Outputs by their own names, from a file of `reload.py`. run: the first ('output') or the second ('again')."""
+    given = (name.partition(":") for name in found)
+    return {name: found[f"{which}:{name}"] for which, _, name in given if which == run}
 
 
-def _apart(made: Claim, files: Sequence[str]) -> Difference | str:
+def _apart(made: Claim, form: str, files: Sequence[str]) -> Difference | str:
     """The largest difference over all batches; what went wrong says of which."""
     worst = Difference(0.0, 0.0)
     for size, expected, file in zip(made.sizes, made.results, files, strict=True):
-        found = difference(expected, named(load_file(file)))
+        given = load_file(file)
+        found, itself = difference(expected, named(given)), difference(named(given), named(given, "again"))
+        on = f"on {size} example{'s' if size > 1 else ''}"
         if isinstance(found, str):
-            return f"on {size} example{'s' if size > 1 else ''} {found}"
+            return f"{on} {found}"
+        if isinstance(itself, str) or not itself.relative <= accepted(form):
+            gap = itself if isinstance(itself, str) else f"by {itself.absolute:.3g}"
+            return f"{on} it gives other outputs when it runs again, {gap}: {UNSTEADY}; {STEADY}"
         worst = Difference(max(worst.absolute, found.absolute), max(worst.relative, found.relative))
     return worst

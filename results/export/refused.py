@@ -38,12 +38,15 @@ def sentences(
 
 
 def _sentence(found: Mapping[str, str], graph: Graph, inputs: Mapping[str, InputSpec], root: Block) -> str:
-    place = address(found["path"], graph, inputs)
-    what = _what(found["path"], found["module"], root)
-    at = f"{place} ({what})" if place else "the network as a whole"
+    at = named(found["path"], found["module"], graph, inputs, root) if found["path"] else "the network as a whole"
     line = f", in `{found['code'][:80]}`" if found["code"] else ""
     instead = f"{INSTEAD[found['kind']]}; {SOURCE}"
     return f"{found['exporter']} cannot express {at}: {found['why']}{line}. Instead: {instead}"
+
+
+def named(path: str, module: str, graph: Graph, inputs: Mapping[str, InputSpec], root: Block) -> str:
+    """A part as the user knows it: its address, and the class of what stands there. module: the class if torch's."""
+    return f"{address(path, graph, inputs)} ({_what(path, module, root)})"
 
 
 def address(path: str, graph: Graph, inputs: Mapping[str, InputSpec]) -> str:

@@ -2,7 +2,8 @@
 
 Reads a JSON list of `{"folder", "forms", "inputs", "results", "outputs", "seed"}` from standard input and the number of
 threads from the command line. forms: 'source', 'pt2', 'onnx'. inputs: names of safetensors files, a batch each.
-results: form → a file per batch, to which its outputs are written. outputs: names of the outputs, in order. Writes to
+results: form → a file per batch, to which its outputs are written (`output:NAME`), and those of a second run
+on the same inputs (`again:NAME`). outputs: names of the outputs, in order. Writes to
 standard output a line `reloaded: JSON` per folder: form → null, or what went wrong. It knows nothing of the engine: an
 export stands alone.
 """
@@ -70,14 +71,17 @@ def _named(result: Any) -> dict[str, Tensor]:
 
 
 def run(job: dict[str, Any], form: str, place: int) -> None:
-    """One form of a network: load, run each batch, write the outputs."""
+    """One form of a network: load, run each batch twice, write the outputs."""
     network = FORMS[form](Path(job["folder"]), place, job["outputs"])
     for batch, results in zip(job["inputs"], job["results"][form], strict=True):
-        operands = [value.clone() for _, value in sorted(load_file(batch).items())]
+        operands = [value for _, value in sorted(load_file(batch).items())]
         torch.manual_seed(job["seed"])
-        with torch.no_grad():
-            outputs = network(operands)
-        save_file({f"output:{name}": value.contiguous().clone() for name, value in outputs.items()}, results)
+        found = {}
+        for which in ("output", "again"):  # not seeded again: what draws numbers in eval mode shows itself
+            with torch.no_grad():
+                outputs = network([value.clone() for value in operands])
+            found |= {f"{which}:{name}": value.contiguous().clone() for name, value in outputs.items()}
+        save_file(found, results)
 
 
 def main() -> None:

@@ -190,6 +190,32 @@ def test_a_network_that_reloads_unequal_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(unfaithful.Noisy, "own/noise (class Noise)"), (unfaithful.Dropping, "own (class Dropping)")],
+)
+def test_what_draws_numbers_in_eval_mode_is_refused(tmp_path: Path, module: type[nn.Module], place: str) -> None:
+    space = _own(module)
+    words = f"built network gives other outputs when it runs again on the same inputs, in {re.escape(place)} .*"
+    with pytest.raises(ExportError, match=words + "draws random numbers in eval mode.* self.training is true"):
+        export(space.decide({}).graph, space.inputs, None, tmp_path / "net", ABOUT, formats="none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_form_that_draws_numbers_is_refused(tmp_path: Path) -> None:
+    to = tmp_path / "net"
+    to.mkdir()
+    made = write(GRAPH, SPACE.inputs, None, to, {}).claim
+    source = (to / "model.py").read_text().replace("return self.head(x)", "return self.head(x) + torch.randn(())")
+    (to / "model.py").write_text(source.replace("from torch", "import torch\nfrom torch", 1))
+    seeded = torch.Generator().manual_seed(proof.SEED)
+    drawn = torch.randn((), generator=seeded)  # what its first run draws: it is equal, as long as it is seeded
+    results = ({"": made.outputs[""] + drawn},)
+    (found,) = proof.differences([proof.Claim(to, made.batches[:1], results)])
+    assert isinstance(found["source"], str)
+    assert re.match(r"on 4 examples it gives other outputs when it runs again, by .*: it draws ran", found["source"])
+
+
 def test_refuses_state_that_is_no_tensor(tmp_path: Path) -> None:
     space = _own(unfaithful.Pickled)
     with pytest.raises(ExportError, match=r"'own\._extra_state' in the state dict is a str"):
