@@ -18,7 +18,7 @@ from nas.core.records import Objective, Trial
 from nas.core.roles import PREPARATION
 from results.analysis.comparable import cautions
 from results.analysis.progress import Way, paid
-from results.front import Front, reference_of
+from results.front import Front, reference_of, volume_of
 from results.run import Run
 
 Losses = NDArray[np.float64]
@@ -55,8 +55,8 @@ class Compared:
     best: float
     best_trial: int
     front: int
-    hypervolume: float
-    share: float
+    hypervolume: float | None
+    share: float | None
     joint: int
     joint_share: float
     same_hypervolume: Reached | None
@@ -76,7 +76,7 @@ class Comparison:
     runs: tuple[Compared, ...]
     objectives: tuple[Objective, ...]
     reference: Mapping[str, float]
-    hypervolume: float
+    hypervolume: float | None
     level: Mapping[str, float | None]
     cautions: tuple[str, ...]
 
@@ -130,11 +130,12 @@ def _compare(runs: Sequence[Run]) -> Comparison:
             )
     ways = [Way.of(search, front) for search, front in zip(searches, fronts, strict=True)]
     reference = reference_of(np.concatenate([way.losses for way in ways]))
-    volumes = [float(moocore.hypervolume(front.losses, ref=reference)) for front in fronts]
+    volumes = [volume_of(front.losses, reference) for front in fronts]
     joint = _joint(fronts)
     all_ = np.concatenate([front.losses[keep] for front, keep in zip(fronts, joint, strict=True)])
-    whole = float(moocore.hypervolume(all_, ref=reference))
-    volume = min(volumes) if len(objectives) > 1 else None
+    whole = volume_of(all_, reference)
+    known = [volume for volume in volumes if volume is not None]  # all of them where the whole is a number
+    volume = min(known) if len(objectives) > 1 and whole is not None else None
     loss = max(float(front.losses[0, 0]) for front in fronts)
     signs = np.array([-1.0 if objective.direction == "max" else 1.0 for objective in objectives])
     found = []
@@ -157,7 +158,7 @@ def _compare(runs: Sequence[Run]) -> Comparison:
                 best_trial=front.ids[0],
                 front=len(front),
                 hypervolume=volumes[place],
-                share=volumes[place] / whole if whole else 1.0,
+                share=(volumes[place] or 0.0) / whole if whole else None if whole is None else 1.0,
                 joint=int(joint[place].sum()),
                 joint_share=float(joint[place].sum() / len(all_)),
                 same_hypervolume=_reached(way, enough, before) if enough is not None else None,

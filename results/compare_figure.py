@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from results.compare import Compared, Comparison
 from results.figures import along, dress, save, thousands
+from results.ranges import drawable
 from results.units import label, logarithmic
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _fronts(axes: Axes, comparison: Comparison) -> None:
     flat = len(comparison.objectives) == 2
     xs: list[float] = []
     for place, run in enumerate(comparison.runs):
-        values = run.points.values[np.argsort(run.points.values[:, 1], kind="stable")]
+        values = drawable(run.points.values[np.argsort(run.points.values[:, 1], kind="stable")])
         colour, mark = COLOURS[place % len(COLOURS)], MARKS[place % len(MARKS)]
         if flat:
             steps = "steps-post" if across.direction == "min" else "steps-pre"
@@ -82,7 +83,7 @@ def _ways(axes: Axes, comparison: Comparison) -> None:
         axes.plot(x[-1:], y[-1:], MARKS[place % len(MARKS)], color=colour, markersize=5.5)
         ends.append((float(x[-1]), float(y[-1]), run.name, colour))
     first = comparison.objectives[0]
-    if len(comparison.objectives) > 1:
+    if _by_volume(comparison):
         dress(axes, "trials", "hypervolume (% of that of all runs together)")
         axes.set_title("hypervolume over trials", fontsize=10, loc="left")
     else:
@@ -92,17 +93,21 @@ def _ways(axes: Axes, comparison: Comparison) -> None:
     _names(axes, ends)
 
 
+def _by_volume(comparison: Comparison) -> bool:
+    return len(comparison.objectives) > 1 and comparison.hypervolume is not None
+
+
 def _line(run: Compared, comparison: Comparison) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Trials and what was reached by then, to the run's last trial."""
     first = comparison.objectives[0]
-    if len(comparison.objectives) > 1:
+    if _by_volume(comparison):
         places = run.way.places(POINTS)
         signs = np.array([-1.0 if o.direction == "max" else 1.0 for o in comparison.objectives])
         reference = np.array([comparison.reference[o.name] for o in comparison.objectives]) * signs
         y = 100 * run.way.volumes(places, reference) / (comparison.hypervolume or 1.0)
     else:
         places = run.way.changes(0, POINTS)
-        y = run.way.best[places, 0] * (-1.0 if first.direction == "max" else 1.0)
+        y = drawable(run.way.best[places, 0] * (-1.0 if first.direction == "max" else 1.0))
     return np.append(run.way.trials[places], run.trials).astype(float), np.append(y, y[-1])
 
 

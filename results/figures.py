@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective, Trial
 from results.drawing import check_ending
+from results.ranges import DRAWN
 from results.run import Run
 from results.units import label, logarithmic
 
@@ -145,7 +148,7 @@ def _has(trial: Any, name: str) -> bool:
 
 
 def _value(trial: Any, name: str) -> float:
-    return float(trial.id if name == "trial" else trial.metrics[name])
+    return trial.id if name == "trial" else float(np.clip(trial.metrics[name], -DRAWN, DRAWN))
 
 
 def _points(trials: list[Any] | list[Trial], across: str, up: str) -> tuple[list[float], list[float]]:

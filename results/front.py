@@ -11,6 +11,7 @@ compare runs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
@@ -21,10 +22,15 @@ from numpy.typing import NDArray
 
 from nas.core.errors import RecipeError, StoreError, nearest
 from nas.core.records import Objective
+from results.ranges import between, farther, scaled
 from results.suggestions import Suggestion, suggest
 
 MARGIN = 0.1
 """How far behind the worst value the reference point lies, as a part of the range from best to worst."""
+
+
+NO_VOLUME = "no hypervolume: it is larger than what a number holds"
+"""What is said where there is none."""
 
 
 class Ended(Protocol):
@@ -177,8 +183,7 @@ class Front(Sequence[T], Generic[T]):
 
     def scaled(self) -> NDArray[np.float64]:
         """The front's losses from 0, its best, to 1, its worst, (trials of the front, objectives)."""
-        low, high = self.losses.min(axis=0), self.losses.max(axis=0)
-        return np.asarray((self.losses - low) / np.where(high > low, high - low, 1.0))
+        return scaled(self.losses)
 
     def _at(self, places: Iterable[int]) -> tuple[T, ...]:
         found = [self.complete[place] for place in places]
@@ -212,14 +217,15 @@ class Front(Sequence[T], Generic[T]):
         return {name: float(value) for name, value in zip(self.names, self._reference * self._signs, strict=True)}
 
     @property
-    def hypervolume(self) -> float:
+    def hypervolume(self) -> float | None:
         """The volume between the front and the reference point, in the product of the objectives' units; 0.0 of none.
 
-        With one objective it is the distance from the best value to the reference.
+        With one objective it is the distance from the best value to the reference. None where it is larger than what a
+        number holds.
         """
         if self._reference is None or not len(self):
             return 0.0
-        return float(moocore.hypervolume(self._losses[self._front], ref=self._reference))
+        return volume_of(self.losses, self._reference)
 
     def knee(self) -> T | None:
         """The trial where giving up more of one objective stops paying in the others; None of an empty front.
@@ -283,7 +289,13 @@ def reference_of(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     """The reference point, (K,), of trials with these losses, (N, K), N > 0, by the rule at the top of this module."""
     best, worst = losses.min(axis=0), losses.max(axis=0)
     size = np.where(worst == 0, 1.0, np.abs(worst))
-    return np.asarray(worst + MARGIN * np.where(worst > best, worst - best, size), dtype=float)
+    return farther(worst, MARGIN, np.where(worst > best, between(best, worst), size))
+
+
+def volume_of(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float | None:
+    """The hypervolume of points, (N, K), against a reference, (K,); None where no number holds it."""
+    volume = float(moocore.hypervolume(losses, ref=reference))
+    return volume if math.isfinite(volume) else None
 
 
 def decisions_of(trial: Any) -> dict[str, Any]:

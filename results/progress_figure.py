@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from results.analysis.progress import Way
 from results.figures import EMPTY, FRONT, KNEE, along, dress, save, thousands
+from results.ranges import drawable
 from results.run import Run
 from results.units import label
 
@@ -34,7 +35,7 @@ def progress_figure(run: Run, path: str | os.PathLike[str], *, dpi: int = 200) -
 
 
 def make_progress_figure(run: Run) -> Figure:
-    """The figure of `progress_figure`: a panel per objective, one for the hypervolume where there are two to four."""
+    """The figure of `progress_figure`: a panel per objective, one for the hypervolume where two to four have one."""
     from matplotlib.figure import Figure
 
     front = run.front
@@ -42,7 +43,7 @@ def make_progress_figure(run: Run) -> Figure:
     way = Way.of(search, front)
     units = {objective.name: objective.unit for objective in front.objectives}
     objectives = front.objectives[:4]
-    volume = 2 <= len(front.objectives) <= 4
+    volume = 2 <= len(front.objectives) <= 4 and front.hypervolume is not None
     number = len(objectives) + volume
     figure = Figure(figsize=(6.4, 1.2 + 1.9 * number), layout="constrained")
     panels = figure.subplots(number, 1, sharex=True, squeeze=False)[:, 0]
@@ -64,7 +65,7 @@ def _best(axes: Axes, way: Way, goal: int, sign: float, trials: int) -> None:
         axes.text(0.5, 0.5, EMPTY, ha="center", va="center", transform=axes.transAxes)
         return
     places = way.changes(goal, POINTS)
-    y = way.best[places, goal] * sign
+    y = drawable(way.best[places, goal] * sign)
     axes.step([*way.trials[places], trials], [*y, y[-1]], where="post", color=FRONT, linewidth=1.6)
     axes.plot(way.trials[places], y, "o", color=FRONT, markersize=3.5)
 

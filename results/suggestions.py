@@ -18,6 +18,9 @@ T = TypeVar("T")
 NEAR = 0.01
 """How far from the best value of the first goal, as a part of its size, a network may be that is called near it."""
 
+MANIFOLD = 1000.0
+"""From how many times as much on a percentage says nothing."""
+
 
 @dataclass(frozen=True)
 class Suggestion(Generic[T]):
@@ -80,7 +83,7 @@ def _of_knee(front: Front[T], place: int) -> str:  # type: ignore[type-var]
 def _cheapest(front: Front[T]) -> tuple[int, int]:  # type: ignore[type-var]
     """Its place, and how many networks are near the best value of the first goal."""
     losses = front.losses
-    best = losses[0, 0]
+    best = float(losses[0, 0])
     near = np.flatnonzero(losses[:, 0] <= best + NEAR * abs(best))
     order = np.lexsort([losses[near, 0], *losses[near, 1:].T[::-1]])  # by the second goal, the third, …
     return int(near[order[0]]), len(near)
@@ -98,7 +101,9 @@ def _of_cheapest(front: Front[T], place: int, near: int) -> str:  # type: ignore
     has = f"the {word} {second.name}, {written(second.name, mine[1], units)}"
     if place == 0:
         return f"It has the best {first.name}, {written(first.name, mine[0], units)}, and {has}, of the {near} {reach}."
-    change = f" ({_percent(abs(mine[1] / best[1] - 1))} {'less' if mine[1] < best[1] else 'more'})" if best[1] else ""
+    share = abs(float(mine[1]) / float(best[1]) - 1) if best[1] else None
+    told = share is not None and share < MANIFOLD
+    change = f" ({_percent(share or 0.0)} {'less' if mine[1] < best[1] else 'more'})" if told else ""
     return (
         f"Its {first.name} of {written(first.name, mine[0], units)} is {reach}, {written(first.name, best[0], units)}, "
         f"and of the {near} networks of which that is true it has {has}{change}."

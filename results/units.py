@@ -36,16 +36,18 @@ def written(name: str, value: float | None, units: Mapping[str, str] | None = No
     ('98.61 %', '18,906', '3.0 MiB')
     >>> written("latency_ms", 1.23456), written("val_loss", 0.0701234), written("macs", 1.2e6)
     ('1.235 ms', '0.07012', '1,200,000')
+    >>> written("val_accuracy", -1e300), written("size_bytes", 1e300)
+    ('-1.000e+300 %', '1.000e+300 bytes')
     """
     if value is None:
         return ""
     unit = unit_of(name, units)
-    if unit == "bytes":
+    if unit == "bytes" and abs(value) < 1e18:
         step = 0
         while abs(value) >= 1024 and step < len(_BYTES) - 1:
             value, step = value / 1024, step + 1
         return f"{value:.1f} {_BYTES[step]}" if step else f"{value:.0f} B"
-    if unit == "%":
+    if unit == "%" and abs(value) < 1e9:
         return f"{value:.2f} %"
     whole = float(value).is_integer() or abs(value) >= 1e4
     text = f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:#.4g}".rstrip(".")

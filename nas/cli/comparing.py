@@ -10,6 +10,7 @@ from nas import running
 from nas.cli.output import Output
 from nas.core.errors import RecipeError
 from results.compare import Comparison, compare
+from results.front import NO_VOLUME
 from results.units import clock, label, written
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def _found(found: Comparison) -> Table:
     """What each run found."""
     first, several = found.objectives[0], len(found.objectives) > 1
     units = {objective.name: objective.unit for objective in found.objectives}
-    more = ["front", "hypervolume", "of the joint front"] if several else []
+    measured = found.hypervolume is not None
+    more = ["front", *(["hypervolume"] if measured else []), "of the joint front"] if several else []
     table = _table("strategy", "seed", "trials", "complete", "evaluating", f"best {first.name}", *more)
     for run in found.runs:
         cells = [
@@ -67,7 +69,8 @@ def _found(found: Comparison) -> Table:
             written(first.name, run.best, units),
         ]
         if several:
-            cells += [f"{run.front:,}", _percent(run.share), f"{run.joint:,} ({_percent(run.joint_share, 0)})"]
+            shares = [_percent(run.share or 0.0)] if measured else []
+            cells += [f"{run.front:,}", *shares, f"{run.joint:,} ({_percent(run.joint_share, 0)})"]
         table.add_row(*cells)
     return table
 
@@ -78,7 +81,7 @@ def _effort(found: Comparison) -> Table:
     value = written(first.name, found.level["best"], {first.name: first.unit})
     reach = f"{first.name} {value}"
     names = [f"trials to {reach}", "evaluating"]
-    several = len(found.objectives) > 1
+    several = len(found.objectives) > 1 and found.hypervolume is not None
     if several:
         share = _percent((found.level["hypervolume"] or 0.0) / (found.hypervolume or 1.0))
         names = [f"trials to a hypervolume of {share}", "evaluating", *names]
@@ -92,7 +95,9 @@ def _effort(found: Comparison) -> Table:
 
 def _explained(found: Comparison) -> str:
     parts = ["The same quality is what the run that got least far reached in the end."]
-    if len(found.objectives) > 1:
+    if found.hypervolume is None:
+        parts.append(f"There is {NO_VOLUME}.")
+    elif len(found.objectives) > 1:
         units = {objective.name: objective.unit for objective in found.objectives}
         point = ", ".join(f"{label(name, units)} {value:g}" for name, value in found.reference.items())
         parts.append(f"Hypervolumes are shares of that of all runs together, against the point {point}.")

@@ -13,7 +13,7 @@ from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective
 from results.drawing import FORMATS, save_networks
 from results.figures import front_figure
-from results.front import Front
+from results.front import NO_VOLUME, Front
 from results.progress_figure import progress_figure
 
 
@@ -31,12 +31,12 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
         units = {objective.name: objective.unit for objective in objectives}
         output.show(front_table(found.light, found.names, run.finalists, units, width=output.out.width))
         reference = ", ".join(f"{name} {value:g}" for name, value in (found.reference or {}).items())
-        volume = f"hypervolume {found.hypervolume:.6g} to {reference}"
+        volume = NO_VOLUME if found.hypervolume is None else f"hypervolume {found.hypervolume:.6g} to {reference}"
         output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")
 
 
 def finalists_of(finalists: Mapping[int, Any]) -> list[dict[str, Any]]:
-    """What training again gave, as JSON takes it: trial of the search, its finalist, what that was given and reached."""
+    """What training again gave, as JSON takes it: trial of the search, its finalist, its budget, what it reached."""
     return [
         {
             "trial": id_,

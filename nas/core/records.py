@@ -150,6 +150,21 @@ def _plain_number(value: Any) -> Any:
         return value
 
 
+def _finite(value: int | float) -> bool:
+    """Whether a float holds it: whole numbers may be larger than that."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _brief(value: object) -> str:
+    """A value for a message, which may be a whole number of a thousand digits."""
+    if isinstance(value, int) and value.bit_length() > 1024:
+        return f"a whole number of {value.bit_length()} bits"
+    return repr(value)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What an evaluation found.
@@ -170,11 +185,13 @@ class Measurement:
     def __post_init__(self) -> None:
         plain = {name: _plain_number(value) for name, value in self.metrics.items()}
         for name, value in plain.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise EvaluationError(f"metric {name!r} is {value!r}; a measurement holds finite numbers only")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+                raise EvaluationError(f"metric {name!r} is {_brief(value)}; a measurement holds finite numbers only")
         seconds = _plain_number(self.seconds)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-            raise EvaluationError(f"the second field of a measurement is its seconds, a finite number; got {seconds!r}")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not _finite(seconds):
+            raise EvaluationError(
+                f"the second field of a measurement is its seconds, a finite number; got {_brief(seconds)}"
+            )
         object.__setattr__(self, "seconds", float(seconds))
         object.__setattr__(self, "metrics", MappingProxyType(plain))
         object.__setattr__(self, "curve", tuple(self.curve))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 Point = Sequence[float]
@@ -38,6 +39,8 @@ def crowding(points: Sequence[Point]) -> list[float]:
         if low == high:
             continue
         distance[order[0]] = distance[order[-1]] = float("inf")
+        half = 1.0 if math.isfinite(high - low) else 0.5  # far ends of what a float holds have no difference
+        span = high * half - low * half
         for before, place, after in zip(order, order[1:], order[2:], strict=False):
-            distance[place] += (points[after][axis] - points[before][axis]) / (high - low)
+            distance[place] += (points[after][axis] * half - points[before][axis] * half) / span
     return distance

@@ -27,8 +27,8 @@ function written(axis, value, signed = false) {
   return (value < 0 ? "−" : sign) + text;
 }
 written.plain = (unit, value) => {
-  if (unit === "%") return value.toFixed(2) + " %";
-  if (unit === "bytes") {
+  if (unit === "%" && value < 1e9) return value.toFixed(2) + " %";
+  if (unit === "bytes" && value < 1e18) {
     const step = Math.min(Math.floor(Math.log2(Math.max(value, 1)) / 10), 4);
     return (value / 1024 ** step).toFixed(step ? 1 : 0) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][step];
   }

@@ -116,7 +116,7 @@ def progress_of(search: Sequence[Row], front: Front[Trial], units: Mapping[str, 
         sign = -1.0 if objective.direction == "max" else 1.0
         y = way.best[places, goal] * sign + 0.0
         found.append(along(f"best {label(objective.name, units)}", "best", places, y))
-    if 2 <= len(front.objectives) <= 4 and front.reference_losses is not None:
+    if 2 <= len(front.objectives) <= 4 and front.reference_losses is not None and front.hypervolume is not None:
         places = way.places(STEPS - 1)
         volumes = way.volumes(places, front.reference_losses)
         y = 100 * volumes / (volumes[-1] or 1.0)

@@ -25,6 +25,9 @@ function baseLayout() {
   return { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: FONT, size: 13, color: colour("ink") }, showlegend: false };
 }
 
+/* A value as it is drawn: beyond this plotly's differences would be no numbers any more. */
+const drawable = (value) => value === null || value === undefined ? value : Math.min(Math.max(value, -1e300), 1e300);
+
 /* The range of an axis: all that is there, and a bound where one is near. */
 function rangeOf(axis) {
   const scale = axis.log ? Math.log10 : (value) => value;
@@ -32,7 +35,7 @@ function rangeOf(axis) {
   const widen = (value) => { low = Math.min(low, value); high = Math.max(high, value); };
   for (const network of networks.values()) {
     const value = network.value(axis.name);
-    if (value !== null && value !== undefined) widen(scale(value));
+    if (value !== null && value !== undefined) widen(scale(drawable(value)));
   }
   if (!(high > low)) { const half = Math.abs(low) * 0.1 || 1; low -= half; high += half; }
   for (const each of plot.constraints.filter((one) => one.name === axis.name)) {
@@ -74,14 +77,14 @@ function staircase(seen, x, y) {
   if (plot.goals.length !== 2 || x === y || !ax.direction || !ay.direction) return [];
   const steps = seen.filter((network) => network.front).sort((a, b) => a.value(x) - b.value(x));
   return [{
-    x: steps.map((network) => network.value(x)), y: steps.map((network) => network.value(y)), mode: "lines", hoverinfo: "skip",
+    x: steps.map((network) => drawable(network.value(x))), y: steps.map((network) => drawable(network.value(y))), mode: "lines", hoverinfo: "skip",
     line: { color: colour("front"), width: 1.5, shape: ax.direction === "min" ? "hv" : "vh" }, opacity: 0.55,
   }];
 }
 
 function trace(points, marker) {
   return {
-    x: points.map((network) => network.value(choice.x)), y: points.map((network) => network.value(choice.y)), mode: "markers",
+    x: points.map((network) => drawable(network.value(choice.x))), y: points.map((network) => drawable(network.value(choice.y))), mode: "markers",
     customdata: points.map((network) => network.id), hoverinfo: "none", marker, cliponaxis: true,
   };
 }
@@ -173,7 +176,7 @@ function moveTo(id, panel = true) {
   say(`trial ${id}, ${kindOf(network)}: ` + [choice.y, choice.x].map((name) => `${name} ${written(axisOf(name), network.value(name))}`).join(", "));
   if (panel && layout) {
     const at = (axis, value) => axis.d2p(value) + axis._offset;
-    showPanel(network, box.left + at(layout.xaxis, network.value(choice.x)), box.top + at(layout.yaxis, network.value(choice.y)));
+    showPanel(network, box.left + at(layout.xaxis, drawable(network.value(choice.x))), box.top + at(layout.yaxis, drawable(network.value(choice.y))));
   }
 }
 

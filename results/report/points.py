@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nas.core.errors import RecipeError
 from nas.core.records import Constraint, Trial
 from results.front import Front
+from results.ranges import scaled
 from results.rows import Row
 from results.units import label, logarithmic, unit_of
 
@@ -157,10 +158,7 @@ def _grid(
     if len(sides) == 1:
         sides.append(np.array([row.id for row in rows], dtype=float))
     whole = np.stack(sides, axis=1)
-    if not len(whole):
-        return whole
-    low, high = whole.min(axis=0), whole.max(axis=0)
-    return np.asarray((whole - low) / np.where(high > low, high - low, 1.0))
+    return scaled(whole) if len(whole) else whole
 
 
 def _columns(rows: Sequence[Row], names: Sequence[str], words: dict[tuple[str, str], int]) -> dict[str, Any]:
@@ -177,4 +175,10 @@ def _columns(rows: Sequence[Row], names: Sequence[str], words: dict[tuple[str, s
 
 def _short(value: float | None) -> float | None:
     """Seven digits are more than a plot shows."""
-    return None if value is None else int(value) if float(value).is_integer() else float(f"{value:.7g}")
+    return (
+        None
+        if value is None
+        else int(value)
+        if float(value).is_integer() and abs(value) < 1e15
+        else float(f"{value:.7g}")
+    )

@@ -11,7 +11,7 @@ function smallLayout(x, y) {
 }
 
 function drawSmall(element, x, y, lines, shape, hover) {
-  Plotly.react(element, [{ x: lines.x, y: lines.y, mode: lines.x.length < 2 ? "markers" : "lines", line: { shape, color: colour("accent"), width: 2 },
+  Plotly.react(element, [{ x: lines.x, y: lines.y.map(drawable), mode: lines.x.length < 2 ? "markers" : "lines", line: { shape, color: colour("accent"), width: 2 },
     hovertemplate: hover + "<extra></extra>" }], smallLayout(x, y), { responsive: true, displayModeBar: false });
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.core.records import Objective, Status, Trial
-from results.front import Front
+from results.front import NO_VOLUME, Front
 from results.rows import Row
 from results.units import clock, count, label, together, written
 
@@ -105,6 +105,8 @@ def hypervolume_line(front: Front[Trial], units: Mapping[str, str]) -> str:
     """The hypervolume and what it is measured against; '' where it says no more than the best value."""
     if front.reference is None or len(front.objectives) == 1:
         return ""
+    if front.hypervolume is None:
+        return f"{NO_VOLUME[0].upper()}{NO_VOLUME[1:]}."
     point = ", ".join(f"{name} {written(name, value, units)}" for name, value in front.reference.items())
     return (
         f"Hypervolume {front.hypervolume:.6g}, against the reference point ({point}): the worst value of all complete "

@@ -147,6 +147,11 @@ def test_a_measurement_holds_finite_numbers_only(value: Any) -> None:
         Measurement({"params": 3, "val_accuracy": value})
 
 
+def test_a_whole_number_that_no_float_holds_is_refused_without_its_digits() -> None:
+    with pytest.raises(EvaluationError, match="metric 'params' is a whole number of 3322 bits; a measurement holds"):
+        Measurement({"params": 10**1000})
+
+
 def test_a_measurement_cannot_be_changed_from_outside() -> None:
     metrics = {"val_accuracy": 90.0}
     held = Measurement(metrics, 1.5, ({"epoch": 1},), {"device": "cpu"})

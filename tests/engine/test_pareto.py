@@ -45,3 +45,8 @@ def test_crowding_by_hand():
 
 def test_by_front_goes_by_the_first_objective():
     assert by_front([(3.0, 1.0), (1.0, 3.0), (4.0, 4.0), (1.0, 4.0), (2.0, 2.0)]) == [1, 4, 0, 3, 2]
+
+
+def test_the_crowding_of_points_at_both_ends_of_what_a_float_holds() -> None:
+    points = [(-1.5e308, 1.5e308), (0.0, 0.0), (1.5e308, -1.5e308)]
+    assert crowding(points) == crowding([(-1.0, 1.0), (0.0, 0.0), (1.0, -1.0)]) == [math.inf, 2.0, math.inf]

@@ -205,3 +205,15 @@ def test_the_figure_shows_fronts_and_ways_with_names(found: Comparison, tmp_path
     assert ElementTree.parse(compare_figure(found, tmp_path / "c.svg")).getroot().tag.endswith("svg")
     with pytest.raises(RecipeError, match=r"c\.jpg.*'\.png'"):
         compare_figure(found, tmp_path / "c.jpg")
+
+
+def test_values_at_both_ends_of_what_a_float_holds_are_compared_without_a_hypervolume(tmp_path: Path) -> None:
+    for name, size in (("one", 1e300), ("two", 1e308)):
+        metrics = [{"val_accuracy": value, "params": value} for value in (size, 0.0, -size)]
+        store_of(tmp_path / name, [trial(id_, metrics=each) for id_, each in enumerate(metrics)]).close()
+    found = compare([tmp_path / "one", tmp_path / "two"])
+    assert found.hypervolume is None
+    assert [run.share for run in found.runs] == [None, None]
+    assert found.level == {"hypervolume": None, "best": 1e300}
+    json.dumps(found.summary(), allow_nan=False)
+    assert compare_figure(found, tmp_path / "both.png").stat().st_size > 1000

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,3 +177,16 @@ def test_who_computes_the_same_at_another_cost_is_on_the_front_once() -> None:
     assert [t.id for t in Front(trials, [ACCURACY, PARAMS])] == [4, 1]
     assert [t.id for t in Front(trials, [ACCURACY])] == [4]
     assert [t.id for t in Front(trials[:4], [ACCURACY])] == [0], "its equal by the only goal is no further network"
+
+
+@pytest.mark.parametrize("size", [1e200, 1e300, 1e308, 1.7e308])
+def test_values_at_both_ends_of_what_a_float_holds_have_a_front_and_a_finite_reference(size: float) -> None:
+    front = Front(trials_at((size, size), (0.0, 0.0), (-size, -size), (-size, size)), [ACCURACY, PARAMS])
+    assert front.ids == (0, 1, 2)
+    assert front.hypervolume is None
+    assert front.reference is not None
+    assert all(math.isfinite(value) for value in front.reference.values())
+    assert front.reference["val_accuracy"] < -size
+    assert front.scaled().tolist() == [[0, 1], [0.5, 0.5], [1, 0]]
+    assert front.suggestions()
+    json.dumps(front.summary(), allow_nan=False)

@@ -15,6 +15,8 @@ import pytest
 
 from nas.core.errors import StoreError
 from nas.core.records import Status, Trial
+from results.figures import front_figure
+from results.progress_figure import progress_figure
 from results.report import course, networks, points, words, write_report
 from results.report.gather import DRAWN, gather
 from results.run import Run
@@ -402,3 +404,15 @@ def test_cells_keep_the_best_of_each_the_extremes_and_the_number_of_all(goals: i
 
 def test_few_points_are_all_kept() -> None:
     assert points.thin(np.array([[0.0, 1.0], [1.0, 0.0]]), 5, []) == ([0, 1], [1, 1])
+
+
+@pytest.mark.parametrize("size", [1e300, 1.7e308])
+def test_values_at_both_ends_of_what_a_float_holds_make_a_page_and_figures(tmp_path: Path, size: float) -> None:
+    values = [(size * ((10 - i) / 10), size * ((5 - i) / 5)) for i in range(11)]
+    page = page_of(tmp_path, valued(*values, (-size, size), (0.0, size)))
+    assert "No hypervolume: it is larger than what a number holds." in page.text
+    assert [each["kind"] for each in page.data["progress"]] == ["best", "best"]
+    assert len(page.data["plot"]["large"]["id"]) == 11
+    with Run(tmp_path) as run:
+        for draw, name in ((front_figure, "front"), (progress_figure, "progress")):
+            assert draw(run, tmp_path / f"{name}.png").stat().st_size > 1000
