@@ -79,12 +79,12 @@ def taking(
         held = ", ".join(str(t.id) for t in run.front if run.weights_of(t) is not None)
         which = f"it has those of {held}" if held else "it has none"
         raise ExportError(
-            f"{run.folder or run} kept no weights of trial {whole.id} ({which}); "
+            f"{run.folder or run} kept no weights of trial {_spoken(whole)} ({which}); "
             "say untrained (nas export … --untrained) for the network with fresh weights"
         )
     about, notes = _about(run, whole), []
     if weights is None:
-        notes.append(f"the weights are untrained: the run kept none of trial {whole.id}")
+        notes.append(f"the weights are untrained: the run kept none of trial {_spoken(whole)}")
     if (about["data"].get("normalisation") or {}).get("mean"):
         notes.append("inputs are to be normalised as in the run: architecture.json, about.data.normalisation")
     proofs = _inherited(run, whole)
@@ -104,13 +104,18 @@ def _about(run: Run, trial: Trial) -> dict[str, Any]:
     return {
         "title": facts.get("name", ""),
         "run": name,
-        "trial": trial.id if trial.of is None else f"{trial.of}, trained again as {trial.id}",
+        "trial": trial.id if trial.of is None else _spoken(trial),
         "again": f"nas export {name} {first} --to FOLDER",
         "stage": trial.stage,
         "decisions": trial.candidate.decisions,
         "metrics": dict(trial.metrics),
         "data": {name: data[name] for name in ("name", "classes", "class_names", "normalisation") if name in data},
     }
+
+
+def _spoken(trial: Trial) -> str:
+    """A trial's number, and that of the trial of the search which it is: the one that people ask for."""
+    return str(trial.id) if trial.of is None else f"{trial.of}, trained again as {trial.id}"
 
 
 def _inherited(run: Run, trial: Trial) -> tuple[Proof, ...]:

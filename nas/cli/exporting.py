@@ -44,7 +44,7 @@ def export(
             replace=replace,
         )  # fmt: skip
         output.working = True
-        if chosen != trial:
+        if chosen != trial and asked.weights is not None:  # where there are none, a note says so
             output.say(f"trial {trial} was trained again for {again.budget}; these weights are taken")
         waiting = output.err.status("writing and proving …") if output.err.is_terminal else nullcontext()
         with waiting, _terminated_as_interrupted():

@@ -150,7 +150,8 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
     if not architecture.trained:
         rows.append(("Weights", "untrained, as torch starts them"))
     if shown:
-        rows.append(("Metrics", ", ".join(map(_metric, shown.items()))))
+        word = "Metrics" if architecture.trained else "Metrics of the search, not of these weights"
+        rows.append((word, ", ".join(map(_metric, shown.items()))))
     return rows
 
 
@@ -173,7 +174,7 @@ def introduction(architecture: Architecture) -> str:
     rows = facts(architecture)
     lines = [f"{title(architecture.about)}.", ""]
     for word, value in rows:
-        lines += textwrap.wrap(f"{word + ':':9}{value}", WIDTH, subsequent_indent=" " * 9)
+        lines += textwrap.wrap(f"{word + ':':8} {value}", WIDTH, subsequent_indent=" " * 9)
     decisions = dict(architecture.about.get("decisions", {}))
     if decisions:
         wide = min(max(map(len, decisions)), 60)

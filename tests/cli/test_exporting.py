@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
+from nas.core.build import build
 from nas.core.graph import Node, chain
 from results.export.draft import Draft
+from results.run import Run
 from tests.cli.conftest import Nas
 from tests.results.samples import store_of, trial
 
@@ -50,6 +53,45 @@ def test_an_earlier_export_is_replaced_only_if_that_is_said(run: Path, nas: Nas)
     assert (run.parent / "net" / "model.py").read_text() == "mine"
     assert nas(*arguments, "--replace").code == 0
     assert (run.parent / "net" / "model.py").read_text() != "mine"
+
+
+@pytest.fixture
+def again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that trained its trial 1 again as 2, and kept no weights of either."""
+    graph = chain([Node("a", "conv", {"width": 4}), Node("h", "head", {"classes": 3})])
+    made = [trial(0, graph=graph), trial(1, graph=graph), trial(2, graph=graph, stage="finalist", of=1)]
+    inputs = {"x": {"shape": [1, 6, 6], "dtype": "float32", "vocabulary": None}}
+    store_of(tmp_path / "run", made, inputs=inputs).close()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "run"
+
+
+def test_missing_weights_of_a_finalist_are_told_by_the_trial_that_was_asked_for(again: Path, nas: Nas) -> None:
+    refused = nas("export", "run", 1, "--to", "net")
+    assert refused.code == 2
+    assert "run kept no weights of trial 1, trained again as 2 (it has none); say untrained" in _line(refused.err)
+    found = nas("export", "run", 1, "--to", "net", "--untrained", "--formats", "none")
+    assert found.code == 0, found.err
+    assert "the weights are untrained: the run kept none of trial 1, trained again as 2" in _line(found.err)
+    assert "these weights are taken" not in _line(found.err)
+    for name in ("model.py", "README.md"):
+        text = (again.parent / "net" / name).read_text()
+        assert "Weights: untrained, as torch starts them" in text
+        assert "Metrics of the search, not of these weights: " in text
+        assert "Metrics: " not in text
+
+
+def test_weights_of_a_finalist_are_taken_and_that_is_said(again: Path, nas: Nas) -> None:
+    with Run(again) as known:
+        assert known.inputs is not None
+        state = build(known.trial(1).candidate.graph, known.inputs, seed=5).state_dict()
+    (again / "trials" / "2").mkdir(parents=True)
+    save_file(state, again / "trials" / "2" / "weights.safetensors")
+    found = nas("export", "run", 1, "--to", "net", "--formats", "none")
+    assert found.code == 0, found.err
+    assert "trial 1 was trained again for" in found.err
+    assert "these weights are taken" in _line(found.err)
+    assert "Metrics: " in (again.parent / "net" / "README.md").read_text()
 
 
 def test_all_forms_with_a_package_missing(run: Path, nas: Nas, monkeypatch: pytest.MonkeyPatch) -> None:
