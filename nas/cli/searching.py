@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +36,12 @@ def _run(output: Output, session: running.Session, folder: Path, json: bool) -> 
     output.working = True
     plan = session.plan
     top = plan.finalists[0] if plan.finalists else 0
-    began = time.monotonic()
     with Show(output.err, plan.objectives, plan.recipe.budget.trials, plan.recipe.budget.hours, top) as show:
         run = session.run(show, show.prepare)
     outcome = session.outcome
     assert outcome is not None
     output.say(
-        f"{outcome.trials} trials in {clock(time.monotonic() - began)}: {outcome.complete} complete ({outcome.cached} "
+        f"{outcome.trials} trials in {clock(outcome.seconds)}: {outcome.complete} complete ({outcome.cached} "
         f"from the cache), {outcome.infeasible} infeasible, {outcome.failed} failed; {_REASONS[outcome.stop_reason]}"
     )
     if outcome.trials:

@@ -16,20 +16,20 @@ EVERY = 5.0
 class Clock:
     """The wall time of a run, and how much of it went into keys.
 
-    facts: what the store knew when the session began. keying: kind of key → seconds that this session spent on it, as
-        they grow.
+    before: seconds of earlier sessions. facts: what the store knew when the session began. keying: kind of key →
+        seconds that this session spent on it, as they grow.
     """
 
     def __init__(self, store: Store, facts: Mapping[str, Any], keying: Mapping[str, float]) -> None:
         self._store, self._keying = store, keying
-        self._before = float(facts.get("seconds", 0.0))
+        self.before = float(facts.get("seconds", 0.0))
         self._keying_before: Mapping[str, float] = facts.get(KEYING, {})
         self._began = self._noted = time.monotonic()
 
     @property
     def seconds(self) -> float:
         """Wall time of all sessions so far."""
-        return self._before + time.monotonic() - self._began
+        return self.before + time.monotonic() - self._began
 
     def tick(self) -> None:
         """Write the times down where the last note is some seconds old."""
@@ -38,8 +38,10 @@ class Clock:
             self.note()
             self._noted = now
 
-    def note(self) -> None:
-        """Write the times down."""
-        self._store.note("seconds", self.seconds)
+    def note(self) -> float:
+        """Write the times down and return the wall time."""
+        seconds = self.seconds
+        self._store.note("seconds", seconds)
         spent = {kind: self._keying_before.get(kind, 0.0) + seconds for kind, seconds in self._keying.items()}
         self._store.note(KEYING, spent)
+        return seconds

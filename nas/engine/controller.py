@@ -78,6 +78,7 @@ class _Session:
     complete: dict[str, Trial] = field(default_factory=dict)
     points: set[tuple[tuple[float, ...], str]] = field(default_factory=set)
     told: int = 0
+    added: bool = False
     next_id: int = 0
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -277,6 +278,7 @@ class _Session:
     def _record(self, flight: Flight, trial: Trial) -> None:
         with self.interrupts.shield():
             self.plan.store.add(trial)
+            self.added = True
             self.clock.tick()
         if trial.stage == "search":
             self._remember(trial)
@@ -312,10 +314,11 @@ class _Session:
             self.plan.on_event(Event(kind, trial, replace(self.outcome, seconds=self.clock.seconds)))
 
     def end(self, reason: str) -> Outcome:
-        """Write down how the session ended."""
-        self.outcome = replace(self.outcome, seconds=self.clock.seconds, stop_reason=reason)
+        """Write down how the session ended. One that found nothing to do took no time of the search."""
+        worked = self.added or reason == "interrupted"
         with self.interrupts.shield():
-            self.clock.note()
+            seconds = self.clock.note() if worked else self.clock.before
+            self.outcome = replace(self.outcome, seconds=seconds, stop_reason=reason)
             self.plan.store.note("stop_reason", reason)
         return self.outcome
 

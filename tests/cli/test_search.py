@@ -42,6 +42,20 @@ def test_a_search_says_what_it_found_and_what_comes_next(folder: Path, nas: Nas)
     assert not (folder / "runs/quick-1/best").exists()  # nothing was trained, so there is nothing to take home
 
 
+def test_the_time_of_a_search_is_the_same_in_the_terminal_and_in_the_report_also_when_nothing_was_left_to_do(
+    folder: Path, nas: Nas
+) -> None:
+    def told(said: str) -> str:
+        return re.search(r"20 trials in ([^:]+):", said)[1]  # type: ignore[index]
+
+    first = nas("search", "quick.yaml", "--out", "run")
+    page = (folder / "run/report.html").read_text()
+    assert f" after {told(first.err)}. " in page.replace("\N{NO-BREAK SPACE}", " ")
+    again = nas("resume", "run")
+    assert again.code == 0, again.err
+    assert told(again.err) == told(first.err)
+
+
 def test_json_holds_exactly_what_was_promised(folder: Path, nas: Nas) -> None:
     said = nas("search", "quick.yaml", "--out", "here", "--json")
     assert said.code == 0

@@ -210,6 +210,18 @@ def test_hours_count_over_all_sessions():
     assert (again.stop_reason, again.trials) == ("hours", outcome.trials)
 
 
+def test_a_session_that_finds_nothing_to_do_takes_no_time_of_the_search():
+    store = MemoryStore()
+    first = controller(store=store, trials=3).run()
+    known = {name: store.facts()[name] for name in ("seconds", "keying_seconds")}
+    assert known["seconds"] == first.seconds > 0
+    again = controller(store=store, trials=3).run()
+    assert again.seconds == first.seconds
+    assert {name: store.facts()[name] for name in known} == known
+    longer = controller(store=store, trials=4).run()
+    assert store.facts()["seconds"] == longer.seconds > first.seconds
+
+
 # ---- resuming --------------------------------------------------------------------------------------------------------
 
 
