@@ -87,11 +87,11 @@ def accepted(form: str, fused: bool = False) -> float:
 
 
 def chosen(formats: Iterable[str] | str | None) -> tuple[str, ...]:
-    """Names of the formats that are asked for, in order; None asks for all, 'none' or nothing for the source alone.
+    """Names of the formats that are asked for, in order; None asks for all, 'none' or no names for the source alone.
 
-    Raises: ExportError for an unknown name.
+    Raises: ExportError for an unknown name, and an empty one.
 
-    >>> chosen(None), chosen("onnx, pt2"), chosen(["none"]), chosen("")
+    >>> chosen(None), chosen("onnx, pt2"), chosen(["none"]), chosen([])
     (('pt2', 'onnx'), ('pt2', 'onnx'), (), ())
     """
     if formats is None:
@@ -101,8 +101,10 @@ def chosen(formats: Iterable[str] | str | None) -> tuple[str, ...]:
         names = [name.strip().lower() for name in given]
     except (TypeError, AttributeError):
         raise ExportError(f"formats are {formats!r}; expected names such as ['pt2', 'onnx']") from None
+    if "" in names:
+        raise ExportError(f"formats are {formats!r}, where a name is empty; expected {', '.join(FORMATS)} or {NONE}")
     for name in names:
-        if name and name not in (*FORMATS, NONE):
+        if name not in (*FORMATS, NONE):
             raise ExportError(f"format {name!r} is unknown; {nearest(name, (*FORMATS, NONE))}")
     if NONE in names and any(name in FORMATS for name in names):
         raise ExportError(f"formats are {', '.join(names)}; 'none' stands alone")

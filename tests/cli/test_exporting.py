@@ -123,6 +123,7 @@ def test_all_forms_with_a_package_missing(run: Path, nas: Nas, monkeypatch: pyte
         ((7, "--to", "net", "--untrained"), "run holds no trial 7; trials 0 to 1; on the front:"),
         ((1, "--to", "net", "--untrained", "--formats", "onxx"), "format 'onxx' is unknown; did you mean 'onnx'?"),
         ((1, "--to", "net", "--untrained", "--formats", "none,pt2"), "'none' stands alone"),
+        ((1, "--to", "net", "--untrained", "--formats", ""), "a name is empty; expected pt2, onnx or none"),
         ((1, "--to", "run", "--untrained"), "holds other things (store.sqlite"),
         ((1, "--to", "file", "--untrained"), "file is a file; give the folder to write to another name"),
         ((1, "--to", "file/net", "--untrained"), "cannot be written: {here}/file is a file; give another folder"),

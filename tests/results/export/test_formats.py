@@ -276,7 +276,9 @@ def test_places_are_told_in_the_users_names() -> None:
 def test_names_of_formats() -> None:
     assert chosen(["onnx"]) == ("onnx",)
     assert chosen(" PT2 ,onnx") == ("pt2", "onnx")
-    for given, words in (("onxx", "did you mean 'onnx'"), ("none,pt2", "stands alone"), ([3], r"formats are \[3\]")):
+    for given, words in (("onxx", "did you mean 'onnx'"), ("none,pt2", "stands alone"), ([3], r"formats are \[3\]"),
+                         ("", "formats are '', where a name is empty; expected pt2, onnx or none"),
+                         ("pt2,", "'pt2,', where a name is empty"), ([" "], "a name is empty")):  # fmt: skip
         with pytest.raises(ExportError, match=words):
             chosen(given)
 
