@@ -13,6 +13,7 @@ forward     the statements of a forward                 shapes      shapes as co
 source      the text of model.py                        style       layout as ruff's formatter has it
 copied      what is taken over from other files         slicing     the part of a file that some names need
 fuse        fewer layers that compute the same          branches    sums of branches that are one layer
+costs       what fusing changed of the cost
 editing     blocks and weights, changed                 refused     what an exporter cannot express, in words
 proof       outputs compared in a fresh process         reload      what that process runs
 steady      whether a network gives the same twice      convert     makes model.pt2 and model.onnx, in another one

@@ -2,7 +2,8 @@
 
 The caller's `about` may hold anything that JSON can. Known keys: `title`, `space`, `trial` and `run` say where it comes
 from, `again` with which command, `decisions` (address → option) and `metrics` (name → number) what it is, `data`
-(`name`, `class_names`, `normalisation` with `mean` and `std`) what it was trained on, `fused` what was fused of it.
+(`name`, `class_names`, `normalisation` with `mean` and `std`) what it was trained on, `fused` what was fused of it and
+`fused_cost` (`params`, `macs`) what it costs since.
 """
 
 from __future__ import annotations
@@ -139,11 +140,12 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
     rows += [
         ("Output", f"{name} {_shape(shape)}" if several else _shape(shape)) for name, shape in costs.outputs.items()
     ]
-    rows.append(("Cost", f"{costs.params:,} parameters, {costs.macs:,} multiply-adds for one input"))
-    if architecture.about.get("fused"):
-        rows.append(
-            ("Fused", f"{architecture.about['fused']}; the cost is that before it; for use, not for more training")
-        )
+    fused, now = architecture.about.get("fused"), architecture.about.get("fused_cost")
+    params, macs = (now["params"], now["macs"]) if now else (costs.params, costs.macs)
+    before = f"; in the search {costs.params:,} and {costs.macs:,}" if now else ""
+    rows.append(("Cost", f"{params:,} parameters, {macs:,} multiply-adds for one input{before}"))
+    if fused:
+        rows.append(("Fused", f"{fused}; for use, not for more training" if now else str(fused)))
     known = {"params": costs.params, "macs": costs.macs}
     shown = {n: v for n, v in dict(architecture.about.get("metrics", {})).items() if known.get(n) != v}
     rows += _preparation(architecture.about.get("data"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import ExportError, ShapeError
 from nas.core.graph import Graph
-from nas.core.profile import InputSpec
+from nas.core.profile import InputSpec, profile
 from results.export.about import ARCHITECTURE, Architecture, inputs_in_words, introduction, readme, to_json, versions
 from results.export.formats import DATA, FORMATS, FORMS, accepted
 
@@ -161,15 +161,29 @@ def write(
         raise ExportError(f"this graph is no network: {error}") from error
     if weights is not None:
         fill(network, weights)
-    state, notes, done = state_of(network), (), ""
+    state, done = state_of(network), ""
+    notes: tuple[str, ...] = ()
     if fold_norms or merge_branches:
+        from results.export.costs import cost_after
         from results.export.fuse import fuse
 
+        trained = [name for name, _ in network.named_parameters(remove_duplicate=False)]
         fused = fuse(root, state, norms=fold_norms, branches=merge_branches)
-        root, state, notes = fused.root, fused.state, fused.notes
+        cost = cost_after(profile(graph, inputs), root, state, trained, fused)
+        root, state = fused.root, fused.state
         counts = ((fused.norms, "batch norm", "folded"), (fused.branches, "branch", "merged"))
         done = ", ".join(_counted(*each) for each in counts if each[0])
-        architecture = replace(architecture, about={**about, "fused": done or "nothing could be"})
+        known = {"fused": done, "fused_cost": cost} if done else {"fused": "nothing could be"}
+        architecture = replace(architecture, about={**about, **known})
+        nothing = [
+            words
+            for asked, count, words in (
+                (fold_norms, fused.norms, "no batch norm was folded"),
+                (merge_branches, fused.branches, "no branches were merged: no sum adds layers that one layer can be"),
+            )
+            if asked and not count
+        ]
+        notes = (*(["; ".join(nothing)] if nothing else []), *fused.notes)
     source = source_of(root, introduction(architecture))
     operands = proof.examples(inputs) if given is None else operands_of(given, inputs)
     claim = proof.claim(place, network, operands)

@@ -15,11 +15,13 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nas.core.build import build
 from nas.core.errors import ExportError
 from nas.core.graph import Graph
-from nas.core.language import op, seq
+from nas.core.language import op, parallel, seq
+from nas.core.parts import Part
 from nas.core.space import Space, image
 from results.export import Examples, Exported, Proof, convert, export, folder, proof, read
 from results.export.draft import OURS, Draft, converted, settled, write
@@ -138,17 +140,45 @@ def test_fused_layers_are_proved_too(tmp_path: Path) -> None:
     weights = build(GRAPH, SPACE.inputs, seed=5).state_dict()
     made = export(GRAPH, SPACE.inputs, weights, tmp_path / "net", {}, formats="none", fold_norms=True)
     assert "BatchNorm" not in (made.folder / "model.py").read_text()
-    words = "Fused:   1 batch norm folded; the cost is that before it; for use, not for more training\n"
-    assert words in (made.folder / "model.py").read_text()
+    text = (made.folder / "model.py").read_text()
+    assert "Fused:   1 batch norm folded; for use, not for more training\n" in text
     assert [(each.form, each.tolerance) for each in made.proofs] == [("source", 1e-4)]
     assert 0 < made.max_abs_difference < 1e-5
     assert accepted("source") == 0.0
+
+
+@pytest.mark.parametrize("kind", ["grouped", "linear"])
+def test_the_cost_of_a_fused_network_is_that_of_its_layers(tmp_path: Path, kind: str) -> None:
+    def plain(kernel: int) -> Part:
+        return op("conv", width=8, kernel=kernel, groups=2, act=None)
+
+    parts = {
+        "grouped": seq(op("conv", width=8, stride=2), parallel(plain(3), plain(1), op("identity"), merge="add")),
+        "linear": seq(op("global_pool"), op("flatten"), parallel(op("linear", width=4), op("linear", width=4),
+                                                                 merge="add"), op("batch_norm")),
+    }  # fmt: skip
+    space = Space(seq(parts[kind], head=op("head")), image(4, 6, 6), 3)
+    write(space.decide({}).graph, space.inputs, None, tmp_path, {}, fold_norms=True, merge_branches=True)
+    (said,) = re.findall(r"Cost: +([\d,]+) parameters, ([\d,]+) multiply", (tmp_path / "model.py").read_text())
+    network = folder.load(tmp_path)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.rand(1, 4, 6, 6))
+    assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) for module in network.modules())
+    counted = sum(value.numel() for value in network.parameters()), counter.get_total_flops() // 2
+    assert tuple(int(number.replace(",", "")) for number in said) == counted
+    assert "; in the search " in (tmp_path / "model.py").read_text()
 
 
 def test_where_nothing_could_be_fused_the_source_is_equal_to_the_bit(tmp_path: Path) -> None:
     plain = Space(seq(op("conv2d", width=4), op("relu"), op("head")), image(1, 6, 6), 3)
     draft = write(plain.decide({}).graph, plain.inputs, None, tmp_path, {}, fold_norms=True, merge_branches=True)
     assert draft.architecture.about["fused"] == "nothing could be"
+    (note,) = draft.notes
+    assert note.startswith("no batch norm was folded; no branches were merged: ")
+    assert "Fused:   nothing could be\n" in (tmp_path / "model.py").read_text()
+    (tmp_path / "other").mkdir()
+    (note,) = write(plain.decide({}).graph, plain.inputs, None, tmp_path / "other", {}, merge_branches=True).notes
+    assert note.startswith("no branches were merged: ")
     assert accepted("source", draft.fused) == 0.0
 
 
