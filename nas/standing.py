@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.core.records import Objective, Trial, losses
+from nas.engine.pareto import Cloud
 from results.units import written
 
 
@@ -24,26 +26,29 @@ class Standing:
     def __init__(self, objectives: Sequence[Objective]) -> None:
         self.objectives = tuple(objectives)
         self.points: tuple[Point, ...] = ()
+        self._cloud = Cloud()
 
     def add(self, trial: Trial) -> None:
         """Take a complete trial into account, unless it has its numbers from one that is here."""
         if not trial.complete:
             return
         new = losses(trial, self.objectives)
-        for point in self.points:
-            for old, own in zip(point.losses, new, strict=True):
-                if old > own:
-                    break
-            else:
-                if point.losses != new or trial.source == "cache":
-                    return  # it is no better anywhere
+        better, equal, worse = self._cloud.beside(new)
+        if better or (equal and trial.source == "cache"):
+            return
         values = tuple(trial.metrics[objective.name] for objective in self.objectives)
-        kept = [p for p in self.points if p.losses == new or any(a < b for a, b in zip(p.losses, new, strict=True))]
+        kept = self.points
+        if worse:
+            gone = set(worse)
+            places = [place for place in range(len(kept)) if place not in gone]
+            self._cloud.keep(places)
+            kept = tuple(kept[place] for place in places)
+        self._cloud.add(new)
         self.points = (*kept, Point(new, trial.id, values))
 
     def best(self, most: int) -> list[Point]:
         """The best few by the first objective."""
-        return sorted(self.points, key=lambda point: point.losses)[:most]
+        return heapq.nsmallest(most, self.points, key=lambda point: point.losses)
 
     def text(self) -> str:
         """`best val_accuracy 98.61 %, front of 5`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 Point = Sequence[float]
 
@@ -25,6 +26,50 @@ def by_front(points: Sequence[Point]) -> list[int]:
     """Places of the points: front after front, in a front by the first objective, then as they came."""
     front = ranks(points)
     return sorted(range(len(points)), key=lambda place: (front[place], points[place][0], place))
+
+
+class Cloud:
+    """Points, to be minimised, that come one by one and go: which are better than one, and which it is better than.
+
+    Its places count from 0 in the order in which points came, without those that have gone. A look costs a few numpy
+    operations over all points, so that fronts of tens of thousands can be kept while trials come.
+    """
+
+    def __init__(self) -> None:
+        self._room: Any = None
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._number
+
+    def add(self, point: Point) -> None:
+        """A point, at the last place."""
+        import numpy
+
+        if self._room is None:
+            self._room = numpy.empty((16, len(point)))
+        elif self._number == len(self._room):
+            self._room = numpy.concatenate([self._room, numpy.empty_like(self._room)])
+        self._room[self._number] = point
+        self._number += 1
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Only the points at these places, which ascend, stay."""
+        if len(places) != self._number:
+            self._room[: len(places)] = self._room[places]
+            self._number = len(places)
+
+    def beside(self, point: Point) -> tuple[list[int], list[int], list[int]]:
+        """Places of the points that dominate this one, of those that equal it, and of those that it dominates."""
+        if not self._number:
+            return [], [], []
+        points = self._room[: self._number]
+        better, worse = points[:, 0] <= point[0], points[:, 0] >= point[0]
+        for axis in range(1, len(point)):
+            better &= points[:, axis] <= point[axis]
+            worse &= points[:, axis] >= point[axis]
+        found = better & ~worse, better & worse, worse & ~better
+        return tuple(each.nonzero()[0].tolist() if each.any() else [] for each in found)  # type: ignore[return-value]
 
 
 def crowding(points: Sequence[Point]) -> list[float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nas.core.roles import CHECKPOINT, TRIALS, WEIGHTS
+from nas.engine.pareto import Cloud
 
 KEEP = ("front", "all")
 """What may be kept: the weights of the front, or all."""
@@ -25,6 +26,7 @@ class Weights:
         self._keep = keep
         self._most = finalists
         self._held: list[_Held] = []
+        self._points = Cloud()
 
     def folder(self, trial_id: int) -> Path:
         """The folder of one trial, made if it is not there."""
@@ -42,17 +44,20 @@ class Weights:
 
         network: a key by which equal networks count as one.
         """
-        new = _Held(point, trial_id, network or str(trial_id))
-        for other in self._held:
-            if _dominates(other.point, point):
-                new.beaten_by.add(other.network)
-            elif _dominates(point, other.point):
-                other.beaten_by.add(new.network)
+        new = _Held(trial_id, network or str(trial_id))
+        better, _, worse = self._points.beside(point)
+        new.beaten_by.update(self._held[place].network for place in better)
+        for place in worse:
+            self._held[place].beaten_by.add(new.network)
         self._held.append(new)
-        for held in self._held:
-            if len(held.beaten_by) >= self._most:
-                self.useless(held.trial_id)
-        self._held = [held for held in self._held if len(held.beaten_by) < self._most]
+        self._points.add(point)
+        gone = {place for place in (*worse, len(self._held) - 1) if len(self._held[place].beaten_by) >= self._most}
+        if gone:
+            for place in gone:
+                self.useless(self._held[place].trial_id)
+            stay = [place for place in range(len(self._held)) if place not in gone]
+            self._points.keep(stay)
+            self._held = [self._held[place] for place in stay]
 
     def useless(self, trial_id: int) -> None:
         """Delete the weights and the checkpoint of a trial, and its folder if nothing else is in it."""
@@ -69,7 +74,6 @@ class Weights:
 class _Held:
     """A trial whose weights are kept. beaten_by: the networks that dominate it."""
 
-    point: tuple[float, ...]
     trial_id: int
     network: str
     beaten_by: set[str] = field(default_factory=set)
@@ -78,7 +82,3 @@ class _Held:
 def has_checkpoint(folder: Path) -> bool:
     """Whether an evaluator left something to go on from."""
     return any(folder.glob(CHECKPOINT))
-
-
-def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a != b and all(x <= y for x, y in zip(a, b, strict=True))

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from nas.engine.pareto import by_front, crowding, ranks
+from nas.engine.pareto import Cloud, by_front, crowding, ranks
 
 
 def _ranks_by_definition(points: list[tuple[float, ...]]) -> list[int]:
@@ -50,3 +50,26 @@ def test_by_front_goes_by_the_first_objective():
 def test_the_crowding_of_points_at_both_ends_of_what_a_float_holds() -> None:
     points = [(-1.5e308, 1.5e308), (0.0, 0.0), (1.5e308, -1.5e308)]
     assert crowding(points) == crowding([(-1.0, 1.0), (0.0, 0.0), (1.0, -1.0)]) == [math.inf, 2.0, math.inf]
+
+
+@pytest.mark.parametrize("axes", [1, 2, 4])
+def test_a_cloud_says_what_is_better_equal_and_worse_by_definition(axes: int) -> None:
+    rng = random.Random(axes)
+    cloud, points = Cloud(), []
+    for _ in range(300):
+        point = tuple(float(rng.randrange(5)) for _ in range(axes))
+        pairs = [all(a <= b for a, b in zip(other, point, strict=True)) for other in points]
+        worse = [all(a >= b for a, b in zip(other, point, strict=True)) for other in points]
+        wanted = (
+            [place for place, other in enumerate(points) if pairs[place] and other != point],
+            [place for place, other in enumerate(points) if other == point],
+            [place for place, other in enumerate(points) if worse[place] and other != point],
+        )
+        assert cloud.beside(point) == wanted
+        cloud.add(point)
+        points.append(point)
+        if rng.randrange(10) == 0:
+            stay = [place for place in range(len(points)) if rng.randrange(3)]
+            cloud.keep(stay)
+            points = [points[place] for place in stay]
+        assert len(cloud) == len(points)
