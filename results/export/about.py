@@ -106,7 +106,10 @@ def read(folder: Path | str) -> Architecture:
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} cannot be read: {error}") from error
     version = data.get("format") if isinstance(data, dict) else None
-    if not isinstance(version, int) or version > FORMAT:
+    if not isinstance(version, int):
+        held = "names no format" if isinstance(data, dict) else f"holds a {type(data).__name__}, not a mapping"
+        raise ExportError(f"{path} is damaged: it {held}; export the network again")
+    if version > FORMAT:
         raise ExportError(f"{path} has the format {version!r}; this version reads up to {FORMAT}; update espalier-nas")
     try:
         inputs = {

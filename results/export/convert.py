@@ -1,13 +1,15 @@
 """Run by a fresh Python: makes model.pt2 and model.onnx of exported folders, as a user of `model.py` would.
 
-Reads a JSON list of `{"folder", "inputs", "formats", "input_names", "output_names", "suspects"}` from standard input
-(`inputs` names a safetensors file; `suspects` are paths of modules that are looked at first when something fails) and
-the number of threads from the command line. Writes to standard output a line `converted: JSON` per folder: format →
-null, or what its exporter refused: `{"path", "module", "kind", "why", "code"}`. It knows nothing of the engine.
+Reads a JSON list of `{"folder", "inputs", "formats", "packages", "input_names", "output_names", "suspects"}` from
+standard input (`inputs` names a safetensors file; `packages`: format → what it needs; `suspects` are paths of modules
+that are looked at first when something fails) and the number of threads from the command line. Writes to standard
+output a line `converted: JSON` per folder: format → null, or what its exporter refused: `{"path", "module", "kind",
+"why", "code"}`. It knows nothing of the engine.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
@@ -170,6 +172,20 @@ def reason(error: BaseException) -> tuple[str, str]:
     return "other", f"{type(deepest).__name__}: {first}"[:200].removesuffix(": ")
 
 
+def _broken(packages: Sequence[str]) -> dict[str, str] | None:
+    """The first package that is installed and cannot be imported, as a refusal: no part of the network is at fault."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except Exception as error:  # whatever it does when it is imported: a library of another version, a file gone
+            return _of_package(package, error)
+    return None
+
+
+def _of_package(package: str, error: BaseException) -> dict[str, str]:
+    return {"path": "", "module": package, "kind": "package", "why": reason(error)[1], "code": ""}
+
+
 def _code(error: BaseException) -> str:
     """The line of model.py in which an exporter stopped."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -205,11 +221,17 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         found = refusal(error, network, operands, program_of, job["suspects"])
         return {name: {**found, "exporter": "torch.export"} for name in job["formats"]}
     done: dict[str, Any] = {}
-    if "onnx" in job["formats"]:
+    broken = _broken(job["packages"].get("onnx", ()))
+    if broken is not None:
+        done["onnx"] = {**broken, "exporter": "torch.onnx"}
+    elif "onnx" in job["formats"]:
         try:
             made = onnx_of(program, job["input_names"], job["output_names"])
             write_onnx(made, folder / "model.onnx")
             done["onnx"] = None
+        except ImportError as error:  # packages that are there, and lack what torch.onnx takes from them
+            package = (error.name or "").partition(".")[0] or "onnxscript"
+            done["onnx"] = {**_of_package(package, error), "exporter": "torch.onnx"}
         except Exception as error:
             found = refusal(
                 error, network, operands, lambda module, args: onnx_of(program_of(module, args)), job["suspects"]

@@ -232,6 +232,7 @@ def converted(drafts: Sequence[Draft], alone: bool) -> list[Draft]:
                 "folder": str(draft.claim.folder),
                 "inputs": proof.save(draft.claim.operands, Path(place) / f"{number}.inputs"),
                 "formats": list(draft.formats),
+                "packages": {name: FORMATS[name].packages for name in draft.formats},
                 "input_names": inputs_in_words(draft.architecture.inputs),
                 "output_names": list(draft.architecture.graph.output_names),
                 "suspects": [i.path for i in leaves(draft.root) if getattr(i.what, "target", "") == "user"],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nas.core.graph import Graph
 from nas.core.lower import lower
 from nas.core.profile import InputSpec
-from results.export.formats import FORMATS
+from results.export.formats import FORMATS, INSTALL
 from results.export.tree import Block, leaves
 
 INSTEAD = {
@@ -38,6 +38,9 @@ def sentences(
 
 
 def _sentence(found: Mapping[str, str], graph: Graph, inputs: Mapping[str, InputSpec], root: Block) -> str:
+    if found["kind"] == "package":
+        again = f"pip uninstall -y {found['module']}; {INSTALL}"
+        return f"{found['module']} is installed and cannot be imported ({found['why']}); install it again: {again}"
     at = named(found["path"], found["module"], graph, inputs, root) if found["path"] else "the network as a whole"
     line = f", in `{found['code'][:80]}`" if found["code"] else ""
     instead = f"{INSTEAD[found['kind']]}; {SOURCE}"

@@ -329,10 +329,14 @@ def test_loading_tells_what_is_wrong(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="cannot be loaded"):
         load(to)
     data = json.loads((to / "architecture.json").read_text())
-    for change, words in (({"format": 99}, "format 99"), ({"graph": 3}, "damaged"), ({"inputs": None}, "damaged")):
+    for change, words in (({"format": 99}, "format 99"), ({"graph": 3}, "damaged"), ({"inputs": None}, "damaged"),
+                          ({"format": None}, "is damaged: it names no format; export the")):  # fmt: skip
         (to / "architecture.json").write_text(json.dumps({**data, **change}))
         with pytest.raises(ExportError, match=words):
             read(to)
+    (to / "architecture.json").write_text("[]")
+    with pytest.raises(ExportError, match="is damaged: it holds a list, not a mapping; export the network again"):
+        read(to)
     (to / "architecture.json").write_text("{")
     with pytest.raises(ExportError, match="cannot be read"):
         read(to)

@@ -25,7 +25,7 @@ from nas.core.parts import Part
 from nas.core.space import Space, image
 from results.export import Examples, Exported, Proof, convert, export, folder, proof, read
 from results.export.draft import OURS, Draft, converted, settled, write
-from results.export.formats import DATA, FORMS, accepted, chosen, lacking
+from results.export.formats import DATA, FORMATS, FORMS, accepted, chosen, lacking
 from results.export.refused import address
 from tests.results.export.mine import layers, unexportable
 from tests.results.export.spaces import WRITTEN
@@ -326,6 +326,26 @@ def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert left_out == {
         "onnx": "model.onnx is left out, as onnx and onnxruntime are not installed: pip install 'espalier-nas[onnx]'"
     }
+
+
+@pytest.mark.parametrize("packages", [("onnx", "onnxscript"), ()])  # found before, or only by torch.onnx
+def test_a_package_that_is_installed_and_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: tuple[str, ...]
+) -> None:
+    broken = tmp_path / "path" / "onnxscript"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('libprotobuf.so.3: cannot open\\nshared object file')")
+    place = tmp_path / "made"
+    place.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(broken.parent))
+    draft = replace(write(GRAPH, SPACE.inputs, None, place, {}), formats=("pt2", "onnx"))
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], packages=packages))
+    said = (
+        "model.onnx: onnxscript is installed and cannot be imported (ImportError: libprotobuf.so.3: cannot open); "
+        "install it again: pip uninstall -y onnxscript; pip install 'espalier-nas[onnx]'"
+    )
+    (left,) = converted([draft], alone=True)
+    assert (left.formats, dict(left.left_out)) == (("pt2",), {"onnx": said})
 
 
 def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
