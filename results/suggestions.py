@@ -50,6 +50,15 @@ def suggest(front: Front[T]) -> tuple[Suggestion[T], ...]:  # type: ignore[type-
     )
 
 
+def seen_first(front: Front[T]) -> list[int]:  # type: ignore[type-var]
+    """Places on a front that are shown however little of it is: its ends, the best in each goal, what is suggested."""
+    if not len(front):
+        return []
+    suggested = {each.trial.id for each in suggest(front)}
+    found = {0, len(front) - 1, *map(int, front.losses.argmin(axis=0))}
+    return sorted(found | {place for place, id_ in enumerate(front.ids) if id_ in suggested})
+
+
 def _called(first: Objective, second: Objective) -> str:
     if second.direction == "min":
         return f"cheapest within {_percent(NEAR)} of the best"

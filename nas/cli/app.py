@@ -78,13 +78,14 @@ def front(
     folder: Folder,
     x: Annotated[str | None, typer.Option("--x", metavar="METRIC", help="Another metric for the front.")] = None,
     y: Annotated[str | None, typer.Option("--y", metavar="METRIC", help="Another metric, beside --x.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every network, also of a long front.")] = False,
     json: Json = False,
 ) -> None:
     """Print the Pareto front of a run as a table."""
     with guarded() as out_:
         from nas.cli.looking import front as work
 
-        work(out_, folder, x, y, json)
+        work(out_, folder, x, y, all_, json)
 
 
 @app.command()

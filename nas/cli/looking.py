@@ -8,7 +8,7 @@ from typing import Any
 
 from nas import running
 from nas.cli.output import Output
-from nas.cli.tables import front_table
+from nas.cli.tables import front_of
 from nas.core.errors import RecipeError, nearest
 from nas.core.records import Objective
 from results.drawing import FORMATS, save_networks
@@ -17,8 +17,8 @@ from results.front import NO_VOLUME, Front
 from results.progress_figure import progress_figure
 
 
-def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool) -> None:
-    """Print a front: the run's own, or that of other metrics."""
+def front(output: Output, folder: Path, x: str | None, y: str | None, whole: bool, json: bool) -> None:
+    """Print a front: the run's own, or that of other metrics. whole: however long it is."""
     with running.open(folder) as run:
         objectives = _objectives(run, x, y)
         found = run.front if objectives == run.objectives else Front(run.rows, objectives, load=run.store.pick)
@@ -28,8 +28,7 @@ def front(output: Output, folder: Path, x: str | None, y: str | None, json: bool
         if not len(found):
             output.say(f"no trial of {folder} is complete yet ({len(run.rows)} ended)")
             return
-        units = {objective.name: objective.unit for objective in objectives}
-        output.show(front_table(found.light, found.names, run.finalists, units, width=output.out.width))
+        output.show(front_of(found, run.finalists, folder, width=output.out.width, whole=whole))
         reference = ", ".join(f"{name} {value:g}" for name, value in (found.reference or {}).items())
         volume = NO_VOLUME if found.hypervolume is None else f"hypervolume {found.hypervolume:.6g} to {reference}"
         output.say(f"\n{len(found)} of {len(found.complete)} complete trials; {volume}")

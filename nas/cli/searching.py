@@ -9,7 +9,7 @@ import typer
 
 from nas import running
 from nas.cli.output import FAILED, Output
-from nas.cli.tables import front_table
+from nas.cli.tables import front_of
 from nas.core.records import losses
 from nas.progress import Show
 from results.commands import Commands
@@ -51,9 +51,8 @@ def _run(output: Output, session: running.Session, folder: Path, json: bool) -> 
     if json:
         output.result(summary(run, outcome, folder))
     elif len(run.front):
-        units = {objective.name: objective.unit for objective in plan.objectives}
         output.show("")
-        output.show(front_table(run.front, run.front.names, run.finalists, units, width=output.out.width))
+        output.show(front_of(run.front, run.finalists, folder, width=output.out.width))
     output.say("")
     if outcome.stop_reason == "interrupted":
         output.say(f"Go on with:  nas resume {folder}")

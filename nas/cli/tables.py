@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from nas.cli.output import WIDTH
+from results.spread import spread
+from results.suggestions import seen_first
 from results.units import written
 from results.ways import by_way, taken, ways_of
 
+if TYPE_CHECKING:
+    from results.front import Front
+
+LISTED = 50
+"""Most networks of a front that a table lists."""
+
 REASON = 40
 """Signs of a reason that a table shows."""
+
+
+def front_of(
+    front: Front[Any], finalists: Mapping[int, Any], folder: Path, *, width: int = WIDTH, whole: bool = False
+) -> RenderableType:
+    """The table of a front, whole or its ends, what is best, suggested or was trained again, and others between.
+
+    Of a longer one it is said how many are left out, and how to see them. folder: the run's, as the user calls it.
+    """
+    units = {objective.name: objective.unit for objective in front.objectives}
+    rows = front.light
+    also = [place for place, id_ in enumerate(front.ids) if id_ in finalists]
+    places = range(len(rows)) if whole else spread(len(rows), LISTED, [*seen_first(front), *also])
+    table = front_table([rows[place] for place in places], front.names, finalists, units, width=width)
+    more = len(rows) - len(places)
+    return Group(table, f"\n{more:,} more on the front: nas front {folder} --all or --json") if more else table
 
 
 def front_table(

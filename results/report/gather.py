@@ -22,6 +22,7 @@ from results.rows import Row
 from results.run import Run
 from results.savings import savings
 from results.spread import spread
+from results.suggestions import seen_first
 
 DRAWN = 40
 """Most drawings of networks on the front, and of those behind it."""
@@ -43,7 +44,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
         (by_id[id_] for id_ in finalists if id_ in by_id and id_ not in set(ids)),
         key=lambda row: [objective.loss(row.metrics) for objective in objectives],
     )
-    always = networks.places_to_see(front, shown, [each["trial"] for each in suggested])
+    always = seen_first(front)
     places = spread(len(shown), DRAWN, always)
     drawn = [shown[place].id for place in places] + [row.id for row in behind[:DRAWN]]
     badges = networks.badges_of(front, shown, finalists, {each["trial"]: each["name"] for each in suggested})

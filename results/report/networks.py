@@ -26,13 +26,6 @@ LAYERS = 200
 """Most rows of a network's table of layers."""
 
 
-def places_to_see(front: Front[Trial], rows: Sequence[Row], suggested: Iterable[int]) -> list[int]:
-    """Places on the front that are always shown: its ends, the best in each goal, and what is suggested."""
-    of = {row.id: place for place, row in enumerate(rows)}
-    best = [min(range(len(rows)), key=lambda p: o.loss(rows[p].metrics)) for o in front.objectives] if rows else []
-    return sorted({*best, *(of[id_] for id_ in suggested if id_ in of), *([0, len(rows) - 1] if rows else [])})
-
-
 def badges_of(
     front: Front[Trial], rows: Sequence[Row], finalists: Mapping[int, Trial], suggested: Mapping[int, str]
 ) -> dict[int, list[str]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
 
-from nas.cli.tables import front_table
-from nas.core.records import Trial
+from nas.cli.tables import LISTED, front_of, front_table
+from nas.core.records import Objective, Trial
+from results.front import Front
 from results.ways import ways_of
 from tests.results.samples import trial
 
@@ -88,3 +90,23 @@ def test_a_finalist_that_is_not_on_the_front_is_listed_too() -> None:
     found = [line.split() for line in lines(front_table(FRONT, NAMES, both, width=160), 160)]
     assert found[4] == ["finalist", "retrained", "for", "val_accuracy", "test_accuracy"]
     assert [row[0] for row in found[5:]] == ["5", "11"]
+
+
+def test_of_a_long_front_the_ends_the_best_and_what_was_trained_again_are_listed_and_the_rest_is_counted() -> None:
+    number = 4000
+    three = [Objective("val_accuracy", "max"), Objective("params", "min"), Objective("latency_ms", "min")]
+    trials = [
+        trial(i, metrics={"val_accuracy": float(i), "params": float(i), "latency_ms": float(abs(i - 1234))})
+        for i in range(number)
+    ]
+    trials[77] = trial(77, metrics={"val_accuracy": 77.0, "params": 77.0, "latency_ms": -1.0})
+    front = Front(trials, three)
+    assert len(front) == number
+    finalists = {3003: finalist(5000, 3003, val_accuracy=3004.0)}
+    found = lines(front_of(front, finalists, Path("runs/long")), 160)
+    listed = [int(line.split()[0]) for line in found[1:-2]]
+    assert 40 <= len(listed) <= LISTED
+    assert listed == sorted(listed, reverse=True)
+    assert {0, number - 1, 77, 3003} <= set(listed)
+    assert found[-1] == f"{number - len(listed):,} more on the front: nas front runs/long --all or --json"
+    assert len(lines(front_of(front, finalists, Path("runs/long"), whole=True), 160)) == 1 + number
