@@ -16,6 +16,7 @@ from nas.core.roles import INHERITED
 from results.export import Examples, Exported, Proof, export, ready, target
 from results.export.formats import accepted
 from results.rows import Row
+from results.units import unit_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,9 +109,23 @@ def _about(run: Run, trial: Trial) -> dict[str, Any]:
         "again": f"nas export {name} {first} --to FOLDER",
         "stage": trial.stage,
         "decisions": trial.candidate.decisions,
-        "metrics": dict(trial.metrics),
+        "metrics": _in_order(trial.metrics, [objective.name for objective in run.objectives]),
+        "units": {objective.name: objective.unit for objective in run.objectives if objective.unit},
         "data": {name: data[name] for name in ("name", "classes", "class_names", "normalisation") if name in data},
     }
+
+
+def _in_order(metrics: Mapping[str, float], goals: Sequence[str]) -> dict[str, float]:
+    """Metrics as people look for them: goals first, what memory it needs last.
+
+    >>> _in_order({"train_memory_bytes": 9, "train_loss": 0.5, "val_accuracy": 90}, ["val_accuracy", "params"])
+    {'val_accuracy': 90, 'train_loss': 0.5, 'train_memory_bytes': 9}
+    """
+
+    def rank(name: str) -> int:
+        return goals.index(name) if name in goals else len(goals) + (unit_of(name) == "bytes")
+
+    return {name: metrics[name] for name in sorted(metrics, key=rank)}
 
 
 def _spoken(trial: Trial) -> str:

@@ -1,15 +1,14 @@
 """What is written about an exported network: its architecture as JSON, and words for its docstring and README.
 
 The caller's `about` may hold anything that JSON can. Known keys: `title`, `space`, `trial` and `run` say where it comes
-from, `again` with which command, `decisions` (address → option) and `metrics` (name → number) what it is, `data`
-(`name`, `class_names`, `normalisation` with `mean` and `std`) what it was trained on, `fused` what was fused of it and
-`fused_cost` (`params`, `macs`) what it costs since.
+from, `again` with which command, `decisions` (address → option) and `metrics` (name → number) what it is, `units`
+(name → unit) in which metrics are whose names do not tell, `data` (`name`, `class_names`, `normalisation` with `mean`
+and `std`) what it was trained on, `fused` what was fused of it and `fused_cost` (`params`, `macs`) what it costs since.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import platform
 import re
 import textwrap
@@ -24,6 +23,7 @@ from nas.core.graph import Graph
 from nas.core.lower import identifier
 from nas.core.profile import InputSpec, profile
 from nas.core.values import thaw
+from results.units import written
 
 ARCHITECTURE = "architecture.json"
 FORMAT = 1
@@ -53,7 +53,7 @@ def check(about: Mapping[str, Any]) -> dict[str, Any]:
     """`about` as JSON values. Raises ExportError naming the key whose value JSON cannot hold."""
     found: dict[str, Any] = {}
     for name, value in about.items():
-        if name in ("decisions", "metrics") and not isinstance(value, Mapping):
+        if name in ("decisions", "metrics", "units") and not isinstance(value, Mapping):
             raise ExportError(f"about[{name!r}] is {value!r}; expected a mapping")
         value = {key: thaw(inner) for key, inner in value.items()} if isinstance(value, Mapping) else thaw(value)
         try:
@@ -156,7 +156,8 @@ def facts(architecture: Architecture) -> list[tuple[str, str]]:
         rows.append(("Weights", "untrained, as torch starts them"))
     if shown:
         word = "Metrics" if architecture.trained else "Metrics of the search, not of these weights"
-        rows.append((word, ", ".join(map(_metric, shown.items()))))
+        units = architecture.about.get("units", {})
+        rows.append((word, ", ".join(f"{name} {_metric(name, value, units)}" for name, value in shown.items())))
     return rows
 
 
@@ -237,11 +238,8 @@ def _shape(shape: tuple[int, ...]) -> str:
     return f"({', '.join(['N', *map(str, shape)])})"
 
 
-def _metric(pair: tuple[str, Any]) -> str:
-    name, value = pair
-    unit = " %" if name.endswith("accuracy") else ""
-    whole = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value == int(value))
-    return f"{name} {int(value):,}{unit}" if whole else f"{name} {value:.6g}{unit}"
+def _metric(name: str, value: Any, units: Mapping[str, str]) -> str:
+    return written(name, value, units) if isinstance(value, int | float) else str(value)
 
 
 def _option(value: Any) -> str:

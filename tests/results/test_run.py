@@ -96,6 +96,9 @@ def test_a_network_is_taken_home_with_the_weights_that_were_kept(tmp_path: Path)
     assert len(written) == len(trained)
     assert all(any(torch.equal(tensor, other) for other in written.values()) for tensor in trained.values())
     about = json.loads((tmp_path / "net" / "architecture.json").read_text())["about"]
+    metrics = json.loads((tmp_path / "net" / "architecture.json").read_text())["metrics"]
+    assert list(metrics)[:2] == ["val_accuracy", "params"]  # the goals
+    assert about["units"] == {"val_accuracy": "%"}
     assert (about["title"], about["trial"], about["run"]) == ("my search", 1, "run")
     assert about["data"] == {"name": "mine", "normalisation": {"mean": [0.5], "std": [0.2]}}
     assert "untrained" not in " ".join(made.notes)

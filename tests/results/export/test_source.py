@@ -113,11 +113,13 @@ def test_the_introduction_says_what_it_is() -> None:
     candidate = space.sample(random.Random(1))
     about = {
         "title": 'Nine "\'"""\\ lives', "space": "nas_bench_macro", "trial": 7, "decisions": candidate.decisions,
-        "metrics": {"val_accuracy": 93.456789, "train_seconds": 12.0},
+        "metrics": {"val_accuracy": 93.456789, "val_accuracy_inherited": 82.98611, "train_seconds": 12.0, "hue": 7.5,
+                    "train_memory_bytes": 3 * 2**20, "how": "by hand"}, "units": {"hue": "°"},
     }  # fmt: skip
     words = introduction(Architecture(candidate.graph, space.inputs, about, {}))
     assert "(space nas_bench_macro, trial 7)" in words
-    assert "val_accuracy 93.4568 %, train_seconds 12" in words
+    shown = "val_accuracy 93.46 %, val_accuracy_inherited 82.99 %, train_seconds 12 s, hue 7.500 °"
+    assert f"{shown}, train_memory_bytes 3.0 MiB, how by hand" in " ".join(words.split())
     assert f"layer1/op  {candidate.decisions['layer1/op']}" in words
     assert "Weights:" not in words
     tree = ast.parse(source_of(tree_of(candidate.graph, space.inputs), words).text)
