@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
@@ -15,6 +16,11 @@ from nas.core.values import FrozenDict, digest, freeze
 _ANY = Legal("any value", lambda _: True)
 FILLED = ("in_channels", "in_features", "in_shape")
 """Constructor parameters that are filled with what arrives when they are not given."""
+
+VALUELESS = (
+    "; shapes are worked out on tensors without values (x.is_meta): write it with torch operations, "
+    "or start forward with `if x.is_meta: return` a tensor of the shape that it gives"
+)
 
 
 @cache
@@ -94,9 +100,10 @@ def _dry(text: str, cls: type) -> Callable[..., Layer]:
                 first = first or error
         else:
             assert first is not None
+            valueless = re.search(r"\bmeta\b|register_meta", str(first)) is not None
             raise ShapeError(
                 f"{cls.__name__}({words}) does not run on operands of shape {', '.join(map(str, shapes))}: "
-                f"{told(first)}"
+                f"{told(first)}{VALUELESS if valueless else ''}"
             ) from first
         if not isinstance(out, torch.Tensor) or out.dim() < 2 or out.shape[0] != 2:
             what = f"shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__

@@ -316,3 +316,41 @@ def test_an_edited_class_is_another_operation(tmp_path: Path, monkeypatch: pytes
         told.append(in_fresh_processes(SHOW_KEYS, 1)[0].split())
     assert told[0][0] != told[1][0]
     assert told[0][1] != told[1][1]
+
+
+class Loudest(nn.Module):
+    """What it does depends on values, by way of `how`."""
+
+    def __init__(self, how: str, told: bool = False) -> None:
+        super().__init__()
+        self.how, self.told = how, told
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.told and x.is_meta:
+            return torch.empty_like(x)
+        if self.how == "numpy":
+            return torch.from_numpy(x.detach().numpy() + 1)
+        if self.how == "branch":
+            return x if x.mean() > 0 else x + 1
+        if self.how == "select":
+            return x + x[x > 0].sum()
+        return x + x.max().item()
+
+
+def _profiled(part: Part) -> None:
+    space = Space(part, image(1, 4, 4))
+    profile(space.decide({}).graph, space.inputs)
+
+
+@pytest.mark.parametrize("how", ["numpy", "branch", "select", "item"])
+def test_a_module_that_looks_at_values_is_told_what_works(how: str) -> None:
+    with pytest.raises(ShapeError, match=r"Loudest.* does not run .*start forward with `if x\.is_meta: return`"):
+        _profiled(op(Loudest, how=how))
+    space = Space(op(Loudest, how=how, told=True), image(1, 4, 4))
+    assert build(space.decide({}).graph, space.inputs)(torch.ones(2, 1, 4, 4)).shape == (2, 1, 4, 4)
+
+
+def test_another_error_of_a_module_says_nothing_of_values() -> None:
+    with pytest.raises(ShapeError, match="does not run") as caught:
+        _profiled(op(Bottleneck, width=-1))
+    assert "is_meta" not in str(caught.value)
