@@ -225,6 +225,13 @@ def unpack_row(row: Any) -> Row:
     seconds, metrics, hit, origin, keys, measured_seconds = rest
     what = f"trial {id_}"
     try:
+        known = load(metrics, what) if metrics is not None else {}
+        for name, value in known.items():
+            if not math.isfinite(value):
+                raise ValueError(f"metric {name!r} is {value!r}")
+        for text, ends in ((decisions, "{}"), (keys, "{}"), (parents, "[]")):  # they are read when they are asked for
+            if text[0] + text[-1] != ends:
+                raise ValueError(f"{text[:60]!r} is cut off")
         return Row(
             id_,
             Status(status),
@@ -236,7 +243,7 @@ def unpack_row(row: Any) -> Row:
             intern(proposer),
             _budget(amount, unit),
             seconds,
-            {intern(name): value for name, value in load(metrics, what).items()} if metrics is not None else {},
+            {intern(name): value for name, value in known.items()},
             intern(hit),
             intern(origin),
             measured_seconds or 0.0,
@@ -248,7 +255,7 @@ def unpack_row(row: Any) -> Row:
         raise StoreError(
             f"{what} is damaged in the store: {error}" if what not in str(error) else str(error)
         ) from error
-    except (NASError, TypeError, ValueError, AttributeError) as error:
+    except (NASError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise StoreError(f"{what} is damaged in the store: {error}") from error
 
 

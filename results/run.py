@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import ShapeError, StoreError
+from nas.core.errors import DamageWarning, ShapeError, StoreError
 from nas.core.profile import InputSpec
 from nas.core.records import Objective, Trial
 from nas.core.roles import TRIALS, WEIGHTS
@@ -37,6 +38,7 @@ class Run:
         self.store = SqlStore.read(where, run=run)
         self.folder: Path | None = self.store.path.parent if self.store.path is not None else None
         self._rows: list[Row] = []
+        self._damaged: list[str] = []
         self._front: tuple[int, Front[Trial]] | None = None
 
     @classmethod
@@ -80,10 +82,21 @@ class Run:
 
     @property
     def rows(self) -> list[Row]:
-        """All ended trials in their light form, by id."""
-        if len(self._rows) != len(self.store):  # trials are only ever appended
-            self._rows = self.store.rows()
+        """All ended trials in their light form, by id. Damaged ones are left out: a DamageWarning names them."""
+        if len(self._rows) + len(self._damaged) != len(self.store):  # trials are only ever appended
+            damaged: list[str] = []
+            self._rows = self.store.rows(skipped=damaged.append)
+            if len(damaged) > len(self._damaged):
+                more = f", and {len(damaged) - 1:,} more trials" if len(damaged) > 1 else ""
+                warnings.warn(f"{self.store.path or self}: {damaged[0]}{more}; left out", DamageWarning, stacklevel=2)
+            self._damaged = damaged
         return self._rows
+
+    @property
+    def damaged(self) -> int:
+        """How many trials are damaged in the store, and left out everywhere."""
+        _ = self.rows  # looks
+        return len(self._damaged)
 
     def trials(self, stage: str | None = None) -> pandas.DataFrame:
         """A row per ended trial; see `results.frame`."""
@@ -108,7 +121,8 @@ class Run:
     @property
     def finalists(self) -> dict[int, Trial]:
         """Id of a search trial → the trial that evaluated it again after the search (the last such)."""
-        return {trial.of: trial for trial in self.store.trials("finalist") if trial.of is not None}
+        again = self.store.pick(row.id for row in self.rows if row.stage == "finalist")
+        return {trial.of: trial for trial in again if trial.of is not None}
 
     @property
     def saved(self) -> Savings:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -231,15 +231,26 @@ class SqlStore:
             rows = connection.execute(query if stage is None else query.where(TRIALS.c.stage == stage)).all()
             return self._whole(connection, rows)
 
-    def rows(self, stage: str | None = None) -> list[Row]:
-        """All ended trials (of one stage), by id, in their light form."""
+    def rows(self, stage: str | None = None, skipped: Callable[[str], None] | None = None) -> list[Row]:
+        """All ended trials (of one stage), by id, in their light form.
+
+        skipped: is told of each damaged one, which is then left out; without it the first of them is an error.
+        """
         with self._reading("reading trials") as connection:
             columns = [self._columns[name] for name in ROW_COLUMNS]
             query = sa.select(*columns).where(TRIALS.c.run == self._run).order_by(TRIALS.c.id)
             query = query if stage is None else query.where(TRIALS.c.stage == stage)
             rows = connection.execution_options(yield_per=_MANY * 20).execute(query)
             with _no_collecting():
-                return [unpack_row(row) for row in rows]
+                if skipped is None:
+                    return [unpack_row(row) for row in rows]
+                found = []
+                for row in rows:
+                    try:
+                        found.append(unpack_row(row))
+                    except StoreError as error:
+                        skipped(" ".join(str(error).split()))
+                return found
 
     def pick(self, ids: Iterable[int]) -> list[Trial]:
         """The trials of these ids, whole, in the order of `ids`. Raises StoreError when one is not there."""

@@ -52,9 +52,9 @@ def finalists_of(finalists: Mapping[int, Any]) -> list[dict[str, Any]]:
 def report(output: Output, folder: Path, open_: bool, figures: bool, tables: bool, json: bool) -> None:
     """Write the report, figures and tables; show the report in the browser."""
     with running.open(folder) as run:
+        empty = not len(run.front)  # what cannot be read is told as by every other command
         output.working = True
         path = run.report()
-        empty = not len(run.front)
         saved = run.saved.summary() if json else {}
         drawn = [
             draw(run, path.with_name(f"{name}{ending}"))

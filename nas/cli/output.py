@@ -6,13 +6,14 @@ import json
 import os
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from nas.core.errors import NASError
+from nas.core.errors import DamageWarning, NASError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -93,7 +94,7 @@ def guarded() -> Iterator[Output]:
     """A command's work. What the engine refuses becomes an `error:` block on standard error and an exit code."""
     output = Output()
     try:
-        with _results_apart():
+        with _results_apart(), _damage_told(output):
             yield output
     except NASError as error:
         if _DEBUG:
@@ -111,6 +112,23 @@ def guarded() -> Iterator[Output]:
     except KeyboardInterrupt:
         output.say("stopped")
         raise typer.Exit(FAILED) from None
+
+
+@contextmanager
+def _damage_told(output: Output) -> Iterator[None]:
+    """What is damaged and left out is told in a line of its own, without the place in the code; others as ever."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", DamageWarning)
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, DamageWarning):
+                output.warn(str(message))
+            else:
+                usual(message, category, *rest, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 _RESULTS: TextIO | None = None

@@ -12,7 +12,8 @@
     ├── StoreError(RuntimeError)       a run's database that cannot be used
     └── ExportError(RuntimeError)      a network that could not be written or did not reload equal
 
-A message has four parts: what was expected, what came, where, and the way out.
+One warning, DamageWarning, stands beside it. A message has four parts: what was expected, what came, where, and the
+way out.
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ class StoreError(NASError, RuntimeError):
 
 class ExportError(NASError, RuntimeError):
     """A network that could not be written, or that did not reload with equal outputs."""
+
+
+class DamageWarning(UserWarning):
+    """Something in a run's database is damaged and left out; the rest of it is used."""
 
 
 def nearest(value: object, names: Iterable[object]) -> str:

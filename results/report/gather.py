@@ -58,6 +58,7 @@ def gather(run: Run, folder: str, page: Path | None = None) -> dict[str, Any]:
     plot = points.points_of(plotted, behind, front, finalists, units, facts.get("constraints") or [], commands.holds)
     return {
         "title": words.title_of(facts, folder),
+        "damaged": run.damaged,
         "state": state.state_of(facts, run.store.path, search, folder),
         "summary": unbroken(words.summary_of(facts, search, front, shown, units)),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -130,3 +131,33 @@ executor: {name: local, workers: 1}
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [[2, 10], False]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "metrics = '{\"val_score\": 1'",
+        "metrics = '{\"val_score\": NaN}'",
+        'metrics = \'{"val_score": "high"}\'',
+        "status = 'sleeping'",
+        "decisions = '{\"a\": '",
+        "keys = ''",
+    ],
+)
+def test_a_damaged_trial_is_left_out_of_everything_and_named(run: Path, nas: Nas, damage: str) -> None:
+    other = next(row["trial"] for row in nas("front", "run", "--json").json["front"] if row["trial"] != 1)
+    shutil.copytree(run, run.with_name("second"))
+    with sqlite3.connect(run / "store.sqlite") as connection:
+        connection.execute(f"update trials set {damage} where id = 1")
+    connection.close()
+    for command in (
+        ("front", "run"),
+        ("report", "run"),
+        ("compare", "run", "second"),
+        ("export", "run", other, "--to", "net", "--untrained", "--formats", "none"),
+    ):
+        found = nas(*command)
+        assert found.code == 0, (command, found.err)
+        assert found.err.count("warning: ") == found.err.count("trial 1 is damaged in the store") == 1, found.err
+        assert "left out" in found.err
+    assert "1 trial is damaged in the run's store" in (run / "report.html").read_text().replace("&#39;", "'")
