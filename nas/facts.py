@@ -19,22 +19,25 @@ _VERSIONS = ("espalier-nas", "torch", "numpy", "optuna", "ray")
 
 
 def facts_of(plan: Plan, copies: Mapping[str, str]) -> dict[str, Any]:
-    """What made the run, as JSON takes it. copies: place in the run's folder → file of the user's."""
+    """What made the run, as JSON takes it. Parts are called as the user did; the recipe leads to them from anywhere.
+
+    copies: place in the run's folder → file of the user's.
+    """
     return {
         "name": plan.recipe.title,
         "seed": plan.recipe.seed,
         "objectives": [{"name": o.name, "direction": o.direction, "unit": o.unit} for o in plan.objectives],
         "constraints": [str(constraint) for constraint in plan.constraints],
         "budget": {"amount": plan.budget.amount, "unit": plan.budget.unit},
-        "space_name": plan.specs["space"].label,
+        "space_name": plan.specs["space"].asked,
         "space_size": digits(plan.space.size()),
         "inputs": {
             name: {"shape": list(spec.shape), "dtype": spec.dtype, "vocabulary": spec.vocabulary}
             for name, spec in plan.space.inputs.items()
         },
         "classes": dict(plan.space.classes) if isinstance(plan.space.classes, Mapping) else plan.space.classes,
-        "evaluator": {"name": plan.specs["evaluator"].label, "fingerprint": plan.evaluator.fingerprint()},
-        "strategy": plan.specs["strategy"].label,
+        "evaluator": {"name": plan.specs["evaluator"].asked, "fingerprint": plan.evaluator.fingerprint()},
+        "strategy": plan.specs["strategy"].asked,
         "cache": plan.cache.text,
         "data": plan.data.describe() if plan.data is not None else None,
         "code": dict(copies),

@@ -51,6 +51,7 @@ def test_the_time_of_a_search_is_the_same_in_the_terminal_and_in_the_report_also
     first = nas("search", "quick.yaml", "--out", "run")
     page = (folder / "run/report.html").read_text()
     assert f" after {told(first.err)}. " in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert " in the space own.py:space of " in page.replace("\N{NO-BREAK SPACE}", " ")  # as the user called it
     again = nas("resume", "run")
     assert again.code == 0, again.err
     assert told(again.err) == told(first.err)
