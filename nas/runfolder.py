@@ -12,6 +12,7 @@ A folder can be moved and opened elsewhere. Where a user's original file is stil
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.core.errors import RecipeError, StoreError, nearest
+from nas.core.errors import RecipeError, StoreError
 from nas.core.roles import PREPARED, REPORT, STORE, TRIALS
 from nas.recipe import Source, read, write_yaml
 
@@ -96,16 +97,17 @@ def write_recipe(folder: Path, resolved: Mapping[str, Any], copies: Mapping[str,
 
 
 def find(folder: str | Path) -> Path:
-    """The folder of a run. Raises StoreError when there is none, with the nearest beside it."""
+    """The folder of a run. Raises StoreError when there is none, and names one beside it that is called much alike."""
     path = Path(folder).expanduser()
     if (path / STORE).is_file():
         return path
     home = path.parent if path.parent.is_dir() else Path()
-    runs = [p.name if home == Path() else str(home / p.name) for p in home.iterdir() if (p / STORE).is_file()]
+    runs = [p.name for p in home.iterdir() if (p / STORE).is_file()]
+    near = difflib.get_close_matches(path.name, runs, n=1)
+    meant = near[0] if near and home == Path() else str(home / near[0]) if near else ""
     what = f"is no run: it has no {STORE}" if path.is_dir() else "is no folder"
-    raise StoreError(
-        f"{path} {what}; {nearest(str(path), runs) if runs else 'expected the folder that a search wrote'}"
-    )
+    way_out = f"did you mean {meant!r}?" if meant else "expected the folder that a search wrote"
+    raise StoreError(f"{path} {what}; {way_out}")
 
 
 def read_recipe(folder: Path, copies: Mapping[str, str], directory: str = "") -> tuple[dict[str, Any], Source]:

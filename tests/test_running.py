@@ -61,10 +61,15 @@ def test_what_python_gets_told_is_an_exception(tmp_path: Path) -> None:
         search(tmp_path / "x", budgets={"trials": 3})
     assert not (tmp_path / "x").exists()
     search(tmp_path / "x")
+    shutil.copytree(tmp_path / "x", tmp_path / "digits-1")
     with pytest.raises(RecipeError, match="already holds a run"):
         search(tmp_path / "x")
-    with pytest.raises(NASError, match="is no folder"):
-        nas.open(tmp_path / "y")
+    for wrong, way_out in (
+        ("nonexist", "expected the folder that a search wrote"),
+        ("digits-2", "did you mean '.*digits-1'"),
+    ):
+        with pytest.raises(NASError, match=f"is no folder; {way_out}"):
+            nas.open(tmp_path / wrong)
 
 
 def test_parts_given_as_objects_are_given_again_to_resume(tmp_path: Path) -> None:
