@@ -15,12 +15,14 @@ import pytest
 
 import nas
 from nas.core.errors import NASError, RecipeError
+from nas.running import begin, go_on
 from nas.testing import Agreement, small_space
 from results.store import SqlStore
 from tests.cli.conftest import folder
 
 __all__ = ["folder"]
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 TARGET = {"block/op": "paths", "block/paths/paths": ("conv_kernel1",), "rest/times": 2, "pool/used": False}
 GOALS = {"val_accuracy": "max", "params": "min"}
 
@@ -81,6 +83,19 @@ def test_parts_given_as_objects_are_given_again_to_resume(tmp_path: Path) -> Non
     assert told(tmp_path / "run") == told(tmp_path / "whole")
     with pytest.raises(NASError, match="the evaluator is no longer the one"):
         nas.resume(tmp_path / "run", budget={"trials": 20}, space=small_space(), evaluator=Agreement({}))
+
+
+def test_the_end_of_a_search_that_goes_on_replaces_the_network_taken_home(tmp_path: Path) -> None:
+    sets = ["budget.trials=1", "evaluator.epochs=0.3", "executor.workers=1", "finalists=null", "constraints={}"]
+    session = begin(EXAMPLES / "digits.yaml", out=tmp_path / "run", sets=sets)
+    session.run()
+    source = tmp_path / "run/best/model.py"
+    source.write_text(source.read_text() + "# of the first end\n")
+    session = go_on(tmp_path / "run", sets=["budget.trials=2"])
+    session.run()
+    assert not session.problems
+    assert session.best is not None
+    assert "# of the first end" not in source.read_text()
 
 
 def test_keywords_go_before_a_recipe_file(tmp_path: Path) -> None:
