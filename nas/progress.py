@@ -36,6 +36,8 @@ SHORTEST, BAR = 6, 30
 """Fewest and most columns of its bar; where there is less room there is none."""
 FEW = 4
 """Trials of this session before the time left is estimated: the first ones wait for workers to start."""
+SOON = 0.05
+"""Seconds left of which nothing is said any more."""
 TOLD = 10
 """Failed trials that get a line each; later ones are counted."""
 
@@ -235,7 +237,7 @@ class Show:
         rate = done / seconds
         speed = f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s" if rate >= 1 else f"{60 * rate:.3g}/min"
         left = self._left(rate, now)
-        return [speed, *([f"{clock(left)} left"] if left is not None else [])]
+        return [speed, *([f"{clock(left)} left"] if left is not None and left >= SOON else [])]
 
     def _left(self, rate: float, now: float) -> float | None:
         estimates = []
