@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +15,20 @@ from results.drawing.labels import shorten
 SHORT, LONG = 40, 300
 """Signs that options take on a node, and in a tooltip."""
 
+_MARKS = set(',;{}"')
+"""Signs of which lists of options are made."""
+
 
 def plain(value: Any) -> str:
-    """A value as people write it."""
+    """A value as people write it; a text that could not be told from what is around it stands in quotes.
+
+    >>> plain("relu"), plain(""), plain("a, b"), plain((3, None))
+    ('relu', '""', '"a, b"', '(3, none)')
+    """
     if isinstance(value, tuple):
         return f"({', '.join(map(plain, value))})"
+    if isinstance(value, str) and (value != value.strip() or not value or set(value) & _MARKS):
+        return json.dumps(value, ensure_ascii=False)
     words = [word for known, word in ((None, "none"), (True, "yes"), (False, "no")) if value is known]
     return words[0] if words else str(value)
 

@@ -75,8 +75,10 @@ def names_of(rows: Iterable[Row | Trial], goals: Sequence[str]) -> list[str]:
 
 
 def option(value: Any) -> str:
-    """An option as text: a subset is written in braces."""
-    return "{" + ", ".join(map(str, value)) + "}" if isinstance(value, tuple | list) else str(value)
+    """An option as text: a subset is written in braces, a text that could not be seen in quotes."""
+    if isinstance(value, tuple | list):
+        return "{" + ", ".join(map(option, value)) + "}"
+    return str(value) if str(value).strip() else f'"{value}"'
 
 
 def bounds_of(constraints: Iterable[str], names: Sequence[str]) -> list[dict[str, Any]]:

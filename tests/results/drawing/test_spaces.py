@@ -21,6 +21,7 @@ from nas.core.parts import Part
 from nas.core.space import Space, image
 from results.drawing import draw_space, space_picture
 from results.drawing.layout import arrange
+from results.drawing.options import options_of
 from results.drawing.spaces import space_scene
 from tests.results.drawing.test_networks import check, texts
 from tests.strategies import spaces
@@ -129,6 +130,10 @@ def test_it_says_what_is_open() -> None:
     assert svg.count('nas-conv nas-open"') == 0
     assert svg.count('nas-pool nas-open"') == 1, "what is optional has a dashed rim"
     assert svg.count('nas-edge nas-open"') == 6, "and what is one of some has dashed lines"
+
+
+def test_options_that_could_not_be_told_apart_stand_in_quotes() -> None:
+    assert options_of(("x", "", " ", "a,b", "a;b"), 80) == '∈ {x, "", " ", "a,b", "a;b"}'
 
 
 def test_a_tie_and_a_large_equal_part_are_drawn_once() -> None:

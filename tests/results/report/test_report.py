@@ -402,6 +402,10 @@ def test_cells_keep_the_best_of_each_the_extremes_and_the_number_of_all(goals: i
     assert int(grid.sum(axis=1).argmin()) in kept
 
 
+def test_an_option_that_could_not_be_seen_stands_in_quotes() -> None:
+    assert [points.option(value) for value in ("", "a", 3, ("", "b"), [])] == ['""', "a", "3", '{"", b}', "{}"]
+
+
 def test_few_points_are_all_kept() -> None:
     assert points.thin(np.array([[0.0, 1.0], [1.0, 0.0]]), 5, []) == ([0, 1], [1, 1])
 
