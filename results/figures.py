@@ -13,7 +13,7 @@ from nas.core.records import Objective, Trial
 from results.drawing import check_ending
 from results.ranges import DRAWN
 from results.run import Run
-from results.units import label, logarithmic
+from results.units import label, logarithmic, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,6 +75,14 @@ def along(axes: Axes, trials: int) -> None:
         axes.set_xlabel(f"{axes.get_xlabel()}, logarithmic")
 
 
+def capped(axes: Axes, name: str, units: dict[str, str], axis: str = "y") -> None:
+    """No axis of percent that runs beyond 100 where no value does."""
+    low, high = getattr(axes, f"get_{axis}lim")()
+    values = getattr(axes.dataLim, f"{axis}1")
+    if unit_of(name, units) == "%" and high > 100 >= values:
+        getattr(axes, f"set_{axis}lim")(low, 100)
+
+
 def thousands(axes: Axes) -> None:
     """Large numbers along both axes with k, M, …, but not along an axis of trials."""
     from matplotlib.ticker import EngFormatter, StrMethodFormatter
@@ -133,6 +141,8 @@ def _draw(axes: Axes, run: Run, across: str, up: str) -> None:
         values = [_value(trial, name) for trial in shown]
         if name != "trial" and logarithmic(name, min(values), max(values), units):
             scale("log")
+    capped(axes, across, units, "x")
+    capped(axes, up, units, "y")
     thousands(axes)
     axes.legend(frameon=False, fontsize=9)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.analysis.progress import Way
-from results.figures import EMPTY, FRONT, KNEE, along, dress, save, thousands
+from results.figures import EMPTY, FRONT, KNEE, along, capped, dress, save, thousands
 from results.ranges import drawable
 from results.run import Run
 from results.units import label
@@ -50,6 +50,7 @@ def make_progress_figure(run: Run) -> Figure:
     for goal, (axes, objective) in enumerate(zip(panels, objectives, strict=False)):
         _best(axes, way, goal, -1.0 if objective.direction == "max" else 1.0, len(search))
         dress(axes, y=f"best {label(objective.name, units)}")
+        capped(axes, objective.name, units)
     if volume:
         _volume(panels[-1], way, front.reference_losses, len(search))
         dress(panels[-1], y=HYPERVOLUME.replace(" (", "\n("))
@@ -66,8 +67,8 @@ def _best(axes: Axes, way: Way, goal: int, sign: float, trials: int) -> None:
         return
     places = way.changes(goal, POINTS)
     y = drawable(way.best[places, goal] * sign)
-    axes.step([*way.trials[places], trials], [*y, y[-1]], where="post", color=FRONT, linewidth=1.6)
-    axes.plot(way.trials[places], y, "o", color=FRONT, markersize=3.5)
+    axes.step([*way.trials[places], trials], [*y, y[-1]], where="post", color=FRONT, linewidth=1.6, clip_on=False)
+    axes.plot(way.trials[places], y, "o", color=FRONT, markersize=3.5, clip_on=False)
 
 
 def _volume(axes: Axes, way: Way, reference: NDArray[np.float64] | None, trials: int) -> None:
@@ -76,5 +77,6 @@ def _volume(axes: Axes, way: Way, reference: NDArray[np.float64] | None, trials:
     places = way.places(POINTS)
     volumes = way.volumes(places, reference)
     y = 100 * volumes / (volumes[-1] or 1.0)
-    axes.step([*way.trials[places], trials], [*y, y[-1]], where="post", color=KNEE, linewidth=1.6, linestyle="--")
-    axes.set_ylim(0, 105)
+    axes.step([*way.trials[places], trials], [*y, y[-1]], where="post", color=KNEE, linewidth=1.6, linestyle="--",
+              clip_on=False)  # fmt: skip
+    axes.set_ylim(0, 100)

@@ -98,8 +98,17 @@ def test_progress_has_a_panel_per_objective_and_one_of_hypervolume(tmp_path: Pat
         assert list(accuracy.lines[0].get_xdata()) == [1, 2, 5, 5]
         assert list(accuracy.lines[0].get_ydata()) == [90, 95, 97, 97]
         assert volume.lines[0].get_ydata()[-1] == pytest.approx(100)
+        assert volume.get_ylim()[1] == 100
         for ending in (".png", ".svg", ".pdf"):
             assert progress_figure(run, tmp_path / f"p{ending}", dpi=50).stat().st_size > 1000
+
+
+def test_no_axis_of_percent_runs_beyond_100(tmp_path: Path) -> None:
+    with run_of(tmp_path, [(20, 100), (99.5, 200), (100, 300)]) as run:
+        assert make_progress_figure(run).axes[0].get_ylim()[1] == 100
+        assert make_figure(run).axes[0].get_ylim()[1] == 100
+        low, high = make_progress_figure(run).axes[1].get_ylim()
+        assert low < 100 < high
 
 
 @pytest.mark.parametrize("points", [POINTS[:1], []])
