@@ -176,7 +176,7 @@ function moveTo(id, panel = true) {
   say(`trial ${id}, ${kindOf(network)}: ` + [choice.y, choice.x].map((name) => `${name} ${written(axisOf(name), network.value(name))}`).join(", "));
   if (panel && layout) {
     const at = (axis, value) => axis.d2p(value) + axis._offset;
-    showPanel(network, box.left + at(layout.xaxis, drawable(network.value(choice.x))), box.top + at(layout.yaxis, drawable(network.value(choice.y))));
+    showPanel(network, box.left + at(layout.xaxis, drawable(network.value(choice.x))), box.top + at(layout.yaxis, drawable(network.value(choice.y))), true);
   }
 }
 

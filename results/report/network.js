@@ -22,7 +22,8 @@ function metricList(network, names = metrics) {
 }
 
 /* Show the panel of a network at a place of the window, on the side where there is room. */
-function showPanel(network, left, top) {
+/* keyboard: the card goes below the plot where there is room, so that the next points stay in sight. */
+function showPanel(network, left, top, keyboard = false) {
   const panel = byId("panel"), drawn = drawingOf(network.id);
   const chosen = [choice.y, choice.x, choice.c, ...plot.goals], first = metrics.filter((axis) => chosen.includes(axis.name));
   panel.replaceChildren(make("p", { class: "panel-title" }, make("b", {}, `Trial ${network.id}`), ` ${kindOf(network)}`), metricList(network, first));
@@ -33,11 +34,19 @@ function showPanel(network, left, top) {
   }
   panel.append(decisionList(network.decisions(), drawn ? SHORT : SHORT + 6));
   panel.hidden = false;
-  const box = panel.getBoundingClientRect(), gap = 18;
-  const x = left + gap + box.width <= innerWidth ? left + gap : Math.max(left - gap - box.width, 4);
-  const y = Math.min(Math.max(top - box.height / 3, 4), Math.max(innerHeight - box.height - 4, 4));
+  const [x, y] = placeOf(panel.getBoundingClientRect(), byId("plot").getBoundingClientRect(), left, top, keyboard);
   panel.style.left = x + "px";
   panel.style.top = y + "px";
+}
+
+/* Where a card about a point goes: below the plot, or at the plot's far side, away from the point and those near it. */
+function placeOf(box, around, left, top, keyboard) {
+  const gap = 18, within = (at, size, room) => Math.min(Math.max(at, 4), Math.max(room - size - 4, 4));
+  if (keyboard && around.bottom + 4 + box.height <= innerHeight) return [within(left - box.width / 2, box.width, innerWidth), around.bottom + 4];
+  const far = within(left < (around.left + around.right) / 2 ? around.right - box.width : around.left, box.width, innerWidth);
+  const clear = far >= left + gap || far + box.width <= left - gap;
+  const near = left + gap + box.width <= innerWidth ? left + gap : Math.max(left - gap - box.width, 4);
+  return [clear ? far : near, within(top - box.height / 3, box.height, innerHeight)];
 }
 
 function hidePanel() { byId("panel").hidden = true; }

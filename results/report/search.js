@@ -18,8 +18,7 @@ function drawSmall(element, x, y, lines, shape, hover) {
 function drawProgress() {
   all(".progress").forEach((element) => {
     const each = REPORT.progress[Number(element.dataset.number)], x = each[over];
-    const shape = each.kind === "hypervolume" ? "linear" : "hv";
-    drawSmall(element, over === "trial" ? "trial" : "seconds of evaluation", "", { x, y: each.y }, shape, over === "trial" ? "trial %{x}: %{y}" : "%{x} s: %{y}");
+    drawSmall(element, over === "trial" ? "trial" : "seconds of evaluation", "", { x, y: each.y }, "hv", over === "trial" ? "trial %{x}: %{y}" : "%{x} s: %{y}");
   });
   all(".curve").forEach((element) => {
     const each = REPORT.supernet.curves[Number(element.dataset.number)];

@@ -158,6 +158,42 @@ def test_pointing_at_a_network_shows_its_drawing_and_its_decisions(tab: Any) -> 
     panel.wait_for(state="hidden")
 
 
+def test_the_card_of_a_point_leaves_the_points_beside_it_in_sight(tab: Any) -> None:
+    places = [at(tab, id_) for id_ in range(6)]
+
+    def covered() -> list[int]:
+        box = tab.locator("#panel").bounding_box()
+        inside = [
+            box["x"] <= x <= box["x"] + box["width"] and box["y"] <= y <= box["y"] + box["height"] for x, y in places
+        ]
+        return [id_ for id_, is_in in enumerate(inside) if is_in]
+
+    for id_ in range(6):
+        point_at(tab, id_)
+        tab.locator("#panel .panel-title", has_text=f"Trial {id_} ").wait_for(state="visible")
+        assert not {id_ - 1, id_, id_ + 1} & set(covered())
+    tab.set_viewport_size({"width": 1360, "height": 1500})
+    tab.evaluate("byId('plot').focus()")
+    places = [at(tab, id_) for id_ in range(6)]
+    for _ in range(6):
+        tab.keyboard.press("ArrowRight")
+        assert covered() == []
+
+
+def test_a_drawing_that_is_a_little_too_wide_is_scaled_down_to_its_box(tab: Any) -> None:
+    widths = []
+    for width in (1360, 1280, 1240):
+        tab.set_viewport_size({"width": width, "height": 900})
+        widths.append(
+            tab.evaluate("""() => {
+              const box = document.querySelector("details[open] .drawing"), svg = box.querySelector("svg");
+              svg.setAttribute("width", box.clientWidth + 35);
+              return [box.clientWidth, box.scrollWidth];
+            }""")
+        )
+    assert all(wide == needed for wide, needed in widths), widths
+
+
 def test_clicks_pin_and_two_pins_say_what_differs(tab: Any) -> None:
     click_on(tab, 3)
     pinned = tab.locator("#pinned")
@@ -338,6 +374,8 @@ def test_progress_over_trials_or_over_time(tab: Any) -> None:
     assert tab.evaluate(title) == "trial"
     tab.get_by_role("button", name="over evaluation time").click()
     assert tab.evaluate(title) == "seconds of evaluation"
+    shapes = tab.evaluate("[...document.querySelectorAll('.progress')].map((each) => each.data[0].line.shape)")
+    assert shapes == ["hv"] * 3  # what was reached stays until something better comes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
