@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,23 +32,13 @@ from nas.core.records import Budget, Candidate, Measurement, Status, Trial
 from results.database import GRAPHS, TRIALS
 from results.rows import pack, pack_graph
 from results.store import SqlStore
+from tests.results.report.browser import CHROMIUM, FLAGS
 
 GRAPH_KINDS, BATCH = 200, 20_000
 
 OBJECTIVES = [
     {"name": "val_accuracy", "direction": "max", "unit": "%"},
     {"name": "params", "direction": "min", "unit": ""},
-]
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
 ]
 
 
@@ -138,7 +127,7 @@ def load(page: Path) -> dict[str, float]:
 
     best: dict[str, float] = {}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for _ in range(3):
             tab = browser.new_page(viewport={"width": 1360, "height": 900})
             begun = time.perf_counter()
@@ -170,7 +159,7 @@ def main() -> None:
             figures |= {f"again_{name}": value for name, value in write(folder).items() if "seconds" in name}
             page = folder / "report.html"
             figures["page_kb"] = round(page.stat().st_size / 1024)
-            if shutil.which("chromium"):
+            if CHROMIUM:
                 figures |= load(page)
             found[str(trials)] = figures
             print(
