@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.bench import Bench
 from evaluators.devices import resolve
+from evaluators.metrics import PARTS
 from nas.core.errors import DataError, EvaluationError, nearest, told
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from evaluators.data import Data
     from nas.core.profile import InputSpec
 
-PARTS = {"test": "test_", "validation": "val_", "train": "train_"}
-"""Part of the data → what its metrics begin with."""
+
+def check_part(part: str) -> None:
+    """Raises DataError for a name that no part of the data has."""
+    if part not in PARTS:
+        raise DataError(f"part {part!r} of the data; {nearest(part, PARTS)}")
 
 
 def quality(
@@ -41,8 +45,7 @@ def quality(
     from evaluators.training.loop import measure
     from evaluators.training.run import check_outputs
 
-    if part not in PARTS:
-        raise DataError(f"part {part!r} of the data; {nearest(part, PARTS)}")
+    check_part(part)
     if not data.counts[part]:
         raise DataError(f"{data.name} has no examples in its {part} part; expected at least one; name another part")
     if feed is not None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from nas.core.errors import RecipeError
 from nas.core.records import Metric
 
-PARTS = ("train_", "val_", "test_")
+PARTS = {"train": "train_", "validation": "val_", "test": "test_"}
+"""Part of the data → what names of metrics measured on it begin with."""
 
 USUAL = {
     metric.name: metric
@@ -45,7 +46,7 @@ def metric(name: str) -> Metric:
         return USUAL[name]
     words = name.split("_")
     kind = next((word for word in reversed(words) if word in _ENDINGS), "")
-    if kind in _NEED_PART and not name.startswith(PARTS):
+    if kind in _NEED_PART and not name.startswith(tuple(PARTS.values())):
         raise RecipeError(f"metric {name!r} does not say on which part of the data; expected val_{kind} or test_{kind}")
     direction, unit = _ENDINGS.get(kind, ("max", ""))
     return Metric(name, direction, unit, of="function" if kind in _NEED_PART else "graph")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nas.core.errors import DataError, RecipeError, nearest
+from nas.core.errors import DataError, RecipeError
 from nas.networks import Network, find_network
 
 if TYPE_CHECKING:
@@ -58,13 +58,12 @@ def evaluate(
         of another shape or other classes; EvaluationError when the network fails.
     """
     from evaluators.bench import Bench
-    from evaluators.existing import PARTS, costs, interval, quality
+    from evaluators.existing import check_part, costs, interval, quality
     from nas.fields import as_inputs
     from nas.loading import load
 
     bench = bench or Bench()
-    if part not in PARTS:
-        raise DataError(f"part {part!r} of the data; {nearest(part, PARTS)}")
+    check_part(part)
     found = find_network(network, bench.threads)
     if found.cpu_only:
         if bench.device not in ("auto", "cpu"):

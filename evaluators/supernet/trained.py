@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.devices import resolve
+from evaluators.metrics import PARTS
 from evaluators.supernet import checkpoint
 from evaluators.supernet.balance import Assignment
 from evaluators.supernet.loop import Training
@@ -137,7 +138,7 @@ class TrainedSupernet:
             torch.manual_seed(derive(self.seed, "measure"))  # a module of the user's own may draw
             which, norms = self.adjusted(candidate)
             subnet = Subnet(self.supernet, candidate, which, norms)
-            prefix = {"validation": "val_", "test": "test_"}[split]
+            prefix = PARTS[split]
             metrics, examples = self._measured(subnet, self.part(split), prefix)
         notes: dict[str, Any] = {"supernet_epochs": self.evaluator.epochs, "threads": self.threads}
         if examples < len(self.part(split)):
